@@ -1,0 +1,1 @@
+//! llama.cpp in a child process: the only native code of ours

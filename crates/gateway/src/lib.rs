@@ -1,0 +1,1 @@
+//! The data plane: path.rs lists every step of a request

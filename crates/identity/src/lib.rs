@@ -1,0 +1,1 @@
+//! Sessions, keys, tickets and password hashing

@@ -1,0 +1,1 @@
+//! Estimate, reserve, settle, budget: what a request may cost and what it did cost; pure

@@ -1,0 +1,2 @@
+//! The rempart binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! SQL lives here only: SQLite and PostgreSQL behind one API, chats sealed per account

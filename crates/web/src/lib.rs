@@ -1,0 +1,1 @@
+//! Pages for people: templates, texts in three languages, static files
