@@ -1,1 +1,37 @@
-//! Pages for people: templates, texts in three languages, static files
+//! Pages for people: values in, HTML out. Templates, texts in Chinese, English and French, style sheets.
+//!
+//! What must stay true: rendering only, no HTTP, no I/O, no clock; every text comes from `locales/`, in three languages that are
+//! equals; every page works without script, and [`CSP`] forbids script, inline style and third parties; whatever came from outside is
+//! escaped; no page says whether an account exists.
+
+mod asset;
+mod ctx;
+mod field_error;
+mod format;
+mod locale;
+mod pages;
+mod view;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use asset::{Asset, asset};
+pub use ctx::{PageCtx, Site};
+pub use field_error::{Field, FieldError};
+pub use locale::{LOCALE_COOKIE, LOCALE_PARAM, Locale};
+pub use pages::{
+    account_page, console_home_page, conversation_page, first_run_page, home_page, refusal_page, register_page,
+    sign_in_page, status_page,
+};
+pub use view::account::{AccountAction, AccountNotice, AccountView, KeyRow, RegisterView, SessionRow, SignInView, UsageRow};
+pub use view::chat::{
+    ConversationRow, ConversationView, HomeView, MessageRow, MessageState, Speaker, conversation_path,
+};
+pub use view::console::{ConsoleView, EngineRow, FirstRunView};
+pub use view::public::{RefusalView, ServiceState, StatusView};
+pub use words::message;
+
+/// The value of `Content-Security-Policy` for every page: own style sheets and images, forms to ourselves, nothing else.
+pub const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+                       frame-ancestors 'none'";

@@ -1,0 +1,6 @@
+//! What the gateway hands to each page: plain values, already authorised; nothing here looks anything up.
+
+pub(crate) mod account;
+pub(crate) mod chat;
+pub(crate) mod console;
+pub(crate) mod public;
