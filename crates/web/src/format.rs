@@ -22,7 +22,11 @@ impl Date {
     }
 
     /// Days since 1970-01-01 to a date of the proleptic Gregorian calendar: Howard Hinnant's `civil_from_days`.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "month is 1..=12 and day 1..=31 by construction")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "month is 1..=12 and day 1..=31 by construction"
+    )]
     fn of_days(days: i64) -> Self {
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);

@@ -24,7 +24,9 @@ pub use pages::{
     account_page, console_home_page, conversation_page, first_run_page, home_page, refusal_page, register_page,
     sign_in_page, status_page,
 };
-pub use view::account::{AccountAction, AccountNotice, AccountView, KeyRow, RegisterView, SessionRow, SignInView, UsageRow};
+pub use view::account::{
+    AccountAction, AccountNotice, AccountView, KeyRow, RegisterView, SessionRow, SignInView, UsageRow,
+};
 pub use view::chat::{
     ConversationRow, ConversationView, HomeView, MessageRow, MessageState, Speaker, conversation_path,
 };

@@ -1,12 +1,12 @@
 //! The page functions: each joins a view, the texts and a template into HTML.
 
 use askama::Template;
-use rempart_domain::{GateLevel, Posture, Standing};
+use rempart_domain::{GateLevel, Posture, ReasonCode, Standing};
 
 use crate::asset::{ASSET_URLS, AssetUrls};
 use crate::format::Date;
-use crate::view::account::{AccountAction, AccountView, RegisterView, SignInView};
-use crate::view::chat::{ConversationView, HomeView, MessageState, Speaker, conversation_path};
+use crate::view::account::{AccountAction, AccountNotice, AccountView, RegisterView, SignInView};
+use crate::view::chat::{ConversationRow, ConversationView, HomeView, MessageState, Speaker, conversation_path};
 use crate::view::console::{ConsoleView, FirstRunView};
 use crate::view::public::{RefusalView, ServiceState, StatusView};
 use crate::words::{Words, message, reason_key};
@@ -43,11 +43,15 @@ impl<'a> Frame<'a> {
         } else {
             site.contact.clone()
         };
-        [(site.terms_url.clone(), "footer-terms"), (site.privacy_url.clone(), "footer-privacy"), (contact, "footer-contact")]
-            .into_iter()
-            .filter(|(url, _)| is_link(url))
-            .map(|(url, key)| (url, self.w.t(key)))
-            .collect()
+        [
+            (site.terms_url.clone(), "footer-terms"),
+            (site.privacy_url.clone(), "footer-privacy"),
+            (contact, "footer-contact"),
+        ]
+        .into_iter()
+        .filter(|(url, _)| is_link(url))
+        .map(|(url, key)| (url, self.w.t(key)))
+        .collect()
     }
 
     fn locale_link(&self, locale: &Locale) -> String {
@@ -56,6 +60,47 @@ impl<'a> Frame<'a> {
 
     fn locale_name(&self, locale: &Locale) -> String {
         Words::new(*locale).t("language-name")
+    }
+
+    /// A reason's text; `part` is nothing, `.meaning` or `.action`.
+    fn reason_text(&self, reason: &ReasonCode, part: &str) -> String {
+        self.w.t(&format!("{}{part}", reason_key(*reason)))
+    }
+
+    /// How long to wait, in words.
+    fn wait(&self, view: &RefusalView<'_>) -> Option<String> {
+        view.retry_after_s.map(|seconds| self.w.span(&u64::from(seconds)))
+    }
+
+    /// What happened and what to do, for a line above a form.
+    fn reason(&self, reason: &ReasonCode) -> &'static str {
+        message(self.ctx.locale, *reason)
+    }
+
+    fn notice(&self, notice: &AccountNotice) -> String {
+        self.w.t(match notice {
+            AccountNotice::KeyRevoked => "notice-key-revoked",
+            AccountNotice::SessionEnded => "notice-session-ended",
+            AccountNotice::PasswordChanged => "notice-password-changed",
+        })
+    }
+
+    /// The whole service in a few words: as bad as its worst part.
+    fn overall(&self, view: &StatusView) -> String {
+        let parts = [view.answers, view.sign_in, view.registration, view.storage];
+        self.w.t(if parts.contains(&ServiceState::Down) {
+            "status-some-down"
+        } else if parts.iter().all(|part| *part == ServiceState::Works) {
+            "status-all-work"
+        } else {
+            "status-some-limited"
+        })
+    }
+
+    /// `3 / 8`; a dash for what is not known.
+    fn part(&self, of: &Option<u64>, all: &u64) -> String {
+        let part = of.map_or_else(|| String::from("–"), |value| self.w.number(&value));
+        format!("{part} / {}", self.w.number(all))
     }
 
     fn iso(&self, time: &rempart_domain::UnixSeconds) -> String {
@@ -101,15 +146,6 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// The class that gives a state its sign; the word stands beside it, so colour is never alone.
-fn state_class(state: &ServiceState) -> &'static str {
-    match state {
-        ServiceState::Works => "is-good",
-        ServiceState::Starting | ServiceState::Limited => "is-warning",
-        ServiceState::Down => "is-danger",
-    }
-}
-
 /// True for an http(s) address, a mail address, or an absolute path of this site.
 fn is_link(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://") || url.starts_with("mailto:") || is_own_path(url)
@@ -120,8 +156,49 @@ fn is_own_path(path: &str) -> bool {
     path.starts_with('/') && !path.starts_with("//") && !path.contains('\\') && !path.chars().any(char::is_control)
 }
 
-fn at(error: Option<FieldError>, field: Field) -> Option<FieldError> {
-    error.filter(|error| error.field() == field)
+impl SignInView<'_> {
+    fn error_at(&self, field: Field) -> Option<FieldError> {
+        self.error.filter(|error| error.field() == field)
+    }
+
+    fn has_next(&self) -> bool {
+        is_own_path(self.next)
+    }
+}
+
+impl RegisterView<'_> {
+    fn error_at(&self, field: Field) -> Option<FieldError> {
+        self.error.filter(|error| error.field() == field)
+    }
+}
+
+impl FirstRunView<'_> {
+    fn error_at(&self, field: Field) -> Option<FieldError> {
+        self.error.filter(|error| error.field() == field)
+    }
+}
+
+impl AccountView<'_> {
+    fn error_in(&self, form: AccountAction, field: Field) -> Option<FieldError> {
+        self.error.filter(|(action, error)| *action == form && error.field() == field).map(|(_, error)| error)
+    }
+}
+
+impl ConversationRow<'_> {
+    fn path(&self) -> String {
+        conversation_path(self.id)
+    }
+}
+
+impl ServiceState {
+    /// The class that gives a state its sign; the word stands beside it, so colour is never alone.
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Works => "is-good",
+            Self::Starting | Self::Limited => "is-warning",
+            Self::Down => "is-danger",
+        }
+    }
 }
 
 /// Rendering writes into a String: it fails only if a template names a filter that fails, and none does.

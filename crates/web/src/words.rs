@@ -42,14 +42,14 @@ impl Words {
     }
 
     /// A text with one value in it.
-    pub(crate) fn with(&self, key: &str, name: &'static str, value: &str) -> String {
-        self.look_up(key, &[(name, FluentValue::from(value.to_owned()))])
+    pub(crate) fn with(&self, key: &str, name: &'static str, value: impl AsRef<str>) -> String {
+        self.look_up(key, &[(name, FluentValue::from(value.as_ref().to_owned()))])
     }
 
     /// A text that depends on a number: `{ $count }` chooses the form, `{ $number }` is the number as written.
-    pub(crate) fn count(&self, key: &str, count: u64) -> String {
-        let number = number(self.locale, count);
-        self.look_up(key, &[("count", FluentValue::from(count)), ("number", FluentValue::from(number))])
+    pub(crate) fn count(&self, key: &str, count: &u64) -> String {
+        let number = number(self.locale, *count);
+        self.look_up(key, &[("count", FluentValue::from(*count)), ("number", FluentValue::from(number))])
     }
 
     /// A whole number, grouped.
@@ -86,12 +86,12 @@ impl Words {
     }
 
     /// A length of time, rounded up.
-    pub(crate) fn span(&self, seconds: u64) -> String {
-        match Span::of_seconds(seconds) {
-            Span::Seconds(n) => self.count("span-seconds", n),
-            Span::Minutes(n) => self.count("span-minutes", n),
-            Span::Hours(n) => self.count("span-hours", n),
-            Span::Days(n) => self.count("span-days", n),
+    pub(crate) fn span(&self, seconds: &u64) -> String {
+        match Span::of_seconds(*seconds) {
+            Span::Seconds(n) => self.count("span-seconds", &n),
+            Span::Minutes(n) => self.count("span-minutes", &n),
+            Span::Hours(n) => self.count("span-hours", &n),
+            Span::Days(n) => self.count("span-days", &n),
         }
     }
 
