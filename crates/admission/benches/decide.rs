@@ -1,0 +1,2 @@
+//! Placeholder bench target until the machine stands.
+fn main() {}

@@ -1,0 +1,546 @@
+//! The machine before generation: a bounded, prioritised, fair queue before one scarce resource of several dimensions.
+//!
+//! The life of a ticket: *offered* → (*waiting* →) *running* (prefill, then streaming) → *released*; from waiting also → *refused* or
+//! *cancelled*; from running also → *revoked*, which still ends with *released*.
+//!
+//! Order of service: groups strictly (members, newcomers, visitors); inside a group `fair`. Nobody starts while somebody of an
+//! earlier group waits, not even what would fit: what is free is being gathered for who is first. `room` says what fits.
+//!
+//! What must stay true: a grant is released exactly once; a waiter ends exactly once; no member is refused for want of room while
+//! strangers wait or hold more than their share.
+
+use rempart_domain::{Band, Millis, Posture, TokenCount, Usage};
+
+use crate::fair::{FairQueue, View};
+use crate::heap::{Heap, NOWHERE};
+use crate::list::{Link, List};
+use crate::pace::{Jitter, Pace, to_f64};
+use crate::share::Amount;
+use crate::ticket::{Stage, Ticket, Tickets};
+use crate::types::{
+    Capacity, Cause, Decision, Grant, Group, GroupState, Limits, Offer, Refusal, Snapshot, TicketId, Verdict,
+};
+
+/// A token of answer weighs as two of prompt (VTC's prices).
+pub(crate) const OUTPUT_WEIGHT: u64 = 2;
+
+/// What a stream that passes its reservation reserves more, in tokens.
+const OVERRUN_STEP: u64 = 64;
+
+/// A bounded, prioritised, fair queue before one scarce resource.
+#[derive(Debug)]
+pub struct Machine {
+    pub(crate) limits: Limits,
+    pub(crate) posture: Posture,
+    pub(crate) tickets: Tickets,
+    pub(crate) lines: [Line; 3],
+    /// Waiters by deadline.
+    due: Heap,
+    jitter: Jitter,
+}
+
+/// One group: its queue, what it waits for, what it holds.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) queue: FairQueue,
+    pub(crate) pace: Pace,
+    /// What all waiters want.
+    pub(crate) wanted: Amount,
+    /// What all that runs holds.
+    pub(crate) held: Amount,
+    /// Of it: revoked, not yet released.
+    pub(crate) leaving: Amount,
+    /// Running without a byte sent, and with; oldest first. The revoked are in neither.
+    pub(crate) prefilling: List,
+    pub(crate) streaming: List,
+}
+
+impl Machine {
+    /// `seed` spreads `Retry-After` and mixes the tables; the order of service does not depend on it.
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        let in_use_max = limits.queue_len_total as usize + limits.capacity.sequences as usize;
+        let remembered = limits.accounts_remembered as usize;
+        let line = |group: u64| Line {
+            queue: FairQueue::new(remembered, in_use_max, seed.wrapping_add(group)),
+            pace: Pace::default(),
+            wanted: Amount::default(),
+            held: Amount::default(),
+            leaving: Amount::default(),
+            prefilling: List::default(),
+            streaming: List::default(),
+        };
+        Self {
+            limits,
+            posture: Posture::Calm,
+            tickets: Tickets::new(seed),
+            lines: [line(0), line(1), line(2)],
+            due: Heap::default(),
+            jitter: Jitter::new(seed),
+        }
+    }
+
+    /// Decides over a new request. Decisions on others (starts, refusals, revocations) are appended to `out`.
+    pub fn offer(&mut self, now: Millis, offer: Offer, out: &mut Vec<Decision>) -> Verdict {
+        let group = match self.admissible(&offer) {
+            Ok(group) => group,
+            Err(cause) => return self.refuse(now, Group::of(offer.band), cause),
+        };
+        let view = self.line(group).queue.view(offer.account.0, offer.cohort.0);
+        let in_flight_max = self.limits.in_flight_per_account.get(group.index()).copied().unwrap_or(0);
+        if view.waiting + view.running >= in_flight_max {
+            return self.refuse(now, Some(group), Cause::AccountInFlight);
+        }
+        let ticket = self.new_ticket(now, group, &offer);
+        let starts = self.nobody_waits_until(group) && self.fits(group, ticket.amount);
+        if !starts && let Err(cause) = self.may_wait(now, group, &offer, view, out) {
+            return self.refuse(now, Some(group), cause);
+        }
+        let Some((account, cohort)) = self.line_mut(group).queue.rows(now, offer.account.0, offer.cohort.0) else {
+            return self.refuse(now, Some(group), Cause::QueueFull);
+        };
+        let slot = self.tickets.insert(Ticket { account, cohort, ..ticket });
+        if starts {
+            return Verdict::Start(self.start(now, slot));
+        }
+        self.enqueue(now, slot);
+        match self.dispatch(now, Some(slot), out) {
+            Some(grant) => Verdict::Start(grant),
+            None => self.wait_verdict(slot),
+        }
+    }
+
+    /// The waiter left. False if the ticket does not wait.
+    pub fn cancel(&mut self, now: Millis, ticket: TicketId, out: &mut Vec<Decision>) -> bool {
+        let Some(slot) = self.tickets.find(ticket) else { return false };
+        if self.tickets.get(slot).is_none_or(|t| t.stage != Stage::Waiting) {
+            return false;
+        }
+        self.dequeue(now, slot);
+        self.tickets.remove(slot);
+        self.dispatch(now, None, out);
+        true
+    }
+
+    /// The engine counted the prompt exactly: reservation and charge follow.
+    pub fn true_up(&mut self, now: Millis, ticket: TicketId, input: TokenCount, out: &mut Vec<Decision>) {
+        let Some(slot) = self.running(ticket) else { return };
+        let capacity = self.limits.capacity;
+        let Some(t) = self.tickets.get_mut(slot) else { return };
+        let exact = u64::from(input.0);
+        let change = to_f64(exact) - to_f64(t.input);
+        let (group, account, cohort, since, before) = (t.group, t.account, t.cohort, t.since, t.amount);
+        t.amount.kv = before.kv.saturating_sub(t.input).saturating_add(exact).min(capacity.kv_tokens);
+        if t.stage == Stage::Prefill {
+            t.amount.prefill = exact;
+        }
+        t.input = exact;
+        let (after, is_revoked) = (t.amount, t.is_revoked);
+        let line = self.line_mut(group);
+        line.held = line.held.minus(before).plus(after);
+        if is_revoked {
+            line.leaving = line.leaving.minus(before).plus(after);
+        }
+        let scale = line.queue.scale_at(since);
+        line.queue.charge(account, cohort, change, scale);
+        self.dispatch(now, None, out);
+    }
+
+    /// `output` more tokens were generated; the first call is the first byte, even with none.
+    pub fn progress(&mut self, now: Millis, ticket: TicketId, output: TokenCount, out: &mut Vec<Decision>) {
+        let Some(slot) = self.running(ticket) else { return };
+        let is_first = self.begin_stream(slot);
+        let Some(t) = self.tickets.get_mut(slot) else { return };
+        let tokens = u64::from(output.0);
+        t.output = t.output.saturating_add(tokens);
+        let (group, account, cohort) = (t.group, t.account, t.cohort);
+        let is_over = t.output > t.output_reserved && t.output_reserved < t.output_cap;
+        let queue = &mut self.line_mut(group).queue;
+        let scale = queue.scale(now);
+        queue.charge(account, cohort, to_f64(tokens * OUTPUT_WEIGHT), scale);
+        if is_over {
+            self.extend(slot, OVERRUN_STEP, out);
+        }
+        if is_first {
+            self.dispatch(now, None, out);
+        }
+    }
+
+    /// The engine let it go; `usage` is what it cost. False if the ticket does not run: releasing twice is harmless.
+    pub fn release(&mut self, now: Millis, ticket: TicketId, usage: Usage, out: &mut Vec<Decision>) -> bool {
+        let Some(slot) = self.running(ticket) else { return false };
+        let Some(t) = self.tickets.get(slot) else { return false };
+        let (group, account, cohort, since, amount) = (t.group, t.account, t.cohort, t.since, t.amount);
+        let actual = u64::from(usage.input.0) + OUTPUT_WEIGHT * u64::from(usage.output.0);
+        let charged = t.input + OUTPUT_WEIGHT * t.output;
+        let is_revoked = t.is_revoked;
+        self.forget_running(slot);
+        let line = self.line_mut(group);
+        line.held = line.held.minus(amount);
+        if is_revoked {
+            line.leaving = line.leaving.minus(amount);
+        }
+        let scale = line.queue.scale_at(since);
+        line.queue.charge(account, cohort, to_f64(actual) - to_f64(charged), scale);
+        line.queue.count_running(now, account, cohort, false);
+        self.tickets.remove(slot);
+        self.dispatch(now, None, out);
+        true
+    }
+
+    /// Refuses the waiters whose deadline passed. Call it at [`Machine::wake_at`], or every 50 ms or so.
+    pub fn tick(&mut self, now: Millis, out: &mut Vec<Decision>) {
+        let mut has_changed = false;
+        while let Some((key, slot)) = self.due.peek() {
+            if key > due_key(now, u64::MAX) {
+                break;
+            }
+            if self.has_grace(now, slot) {
+                let later = now + Millis(GRACE_STEP_MS);
+                self.due.rekey(&mut self.tickets.by_deadline(), 0, due_key(later, u64::from(slot)));
+                continue;
+            }
+            self.evict_waiter(now, slot, Cause::Expired, out);
+            has_changed = true;
+        }
+        if has_changed {
+            self.dispatch(now, None, out);
+        }
+    }
+
+    /// When `tick` has something to do next.
+    pub fn wake_at(&self) -> Option<Millis> {
+        self.due.peek().map(|(key, _)| due_time(key))
+    }
+
+    /// `(position, eta)` of a waiter, for keep-alives.
+    pub fn position(&self, ticket: TicketId) -> Option<(u32, Option<Millis>)> {
+        let slot = self.tickets.find(ticket)?;
+        let t = self.tickets.get(slot).filter(|t| t.stage == Stage::Waiting)?;
+        let line = self.line(t.group);
+        let is_first = line.queue.first_of(t.account) == Some(slot);
+        let turns = line.queue.turns_of(t.account, u64::from(!is_first));
+        Some((u32::try_from(turns).unwrap_or(u32::MAX), line.pace.time_for(turns)))
+    }
+
+    /// The resource grew or shrank (engine restarted, controller). What runs is kept.
+    pub fn set_capacity(&mut self, now: Millis, capacity: Capacity, out: &mut Vec<Decision>) {
+        let before = self.limits.capacity;
+        self.limits.capacity = capacity;
+        // Twice or half as much: what was measured is no measure any more.
+        let grew = capacity.sequences / 2 >= before.sequences.max(1);
+        let shrank = capacity.sequences <= before.sequences / 2;
+        if grew || shrank {
+            for line in &mut self.lines {
+                line.pace.forget();
+            }
+        }
+        self.dispatch(now, None, out);
+    }
+
+    /// The shares of another posture hold from now on. What runs is kept until a member needs it.
+    pub fn set_posture(&mut self, now: Millis, posture: Posture, out: &mut Vec<Decision>) {
+        self.posture = posture;
+        self.dispatch(now, None, out);
+    }
+
+    /// For metrics.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = |line: &Line| GroupState {
+            queued: line.queue.waiting(),
+            in_flight: u32::try_from(line.held.sequences).unwrap_or(u32::MAX),
+            kv_tokens: line.held.kv,
+            prefill_tokens: line.held.prefill,
+            revoking: u32::try_from(line.leaving.sequences).unwrap_or(u32::MAX),
+            accounts: u32::try_from(line.queue.accounts()).unwrap_or(u32::MAX),
+        };
+        let [members, newcomers, visitors] = &self.lines;
+        Snapshot {
+            capacity: self.limits.capacity,
+            posture: self.posture,
+            groups: [state(members), state(newcomers), state(visitors)],
+        }
+    }
+
+    /// Tickets waiting or running.
+    pub fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Whether nothing waits or runs.
+    pub fn is_empty(&self) -> bool {
+        self.tickets.len() == 0
+    }
+
+    pub(crate) const fn line(&self, group: Group) -> &Line {
+        let [members, newcomers, visitors] = &self.lines;
+        match group {
+            Group::Members => members,
+            Group::Newcomers => newcomers,
+            Group::Visitors => visitors,
+        }
+    }
+
+    pub(crate) const fn line_mut(&mut self, group: Group) -> &mut Line {
+        pick(&mut self.lines, group)
+    }
+
+    fn admissible(&self, offer: &Offer) -> Result<Group, Cause> {
+        let group = Group::of(offer.band).ok_or(Cause::Suspended)?;
+        if self.tickets.find(offer.ticket).is_some() {
+            return Err(Cause::TicketInUse);
+        }
+        let share = self.limits.shares.of(self.posture);
+        let is_closed = match group {
+            Group::Members => false,
+            Group::Newcomers => share.strangers_percent == 0,
+            Group::Visitors => share.strangers_percent == 0 || share.visitors_percent == 0,
+        };
+        if is_closed { Err(Cause::BandClosed) } else { Ok(group) }
+    }
+
+    fn new_ticket(&self, now: Millis, group: Group, offer: &Offer) -> Ticket {
+        let input = u64::from(offer.input.0);
+        let reserved = u64::from(offer.output_cap.min(offer.output_expected).0);
+        Ticket {
+            id: offer.ticket,
+            group,
+            stage: Stage::Waiting,
+            is_revoked: false,
+            account: NOWHERE,
+            cohort: NOWHERE,
+            amount: Amount {
+                sequences: 1,
+                kv: input.saturating_add(reserved).min(self.limits.capacity.kv_tokens),
+                prefill: input,
+            },
+            input,
+            output: 0,
+            output_reserved: reserved,
+            output_cap: u64::from(offer.output_cap.0),
+            since: now,
+            deadline: offer.deadline,
+            due_at: NOWHERE,
+            by_account: Link::default(),
+            by_cohort: Link::default(),
+        }
+    }
+
+    /// Every bound of the queue, cheapest first; makes room at the cost of who has the least claim.
+    fn may_wait(&mut self, now: Millis, group: Group, offer: &Offer, view: View, out: &mut Vec<Decision>) -> Result<(), Cause> {
+        let is_member = group == Group::Members;
+        if view.waiting >= self.limits.queue_len_per_account {
+            return Err(Cause::AccountQueueFull);
+        }
+        if !is_member && view.cohort_waiting >= self.limits.queue_len_per_cohort {
+            return Err(Cause::CohortQueueFull);
+        }
+        if offer.deadline <= now || self.is_too_late(now, group, offer.deadline, view.turns) {
+            return Err(Cause::TooLate);
+        }
+        let total: u32 = self.lines.iter().map(|line| line.queue.waiting()).sum();
+        if total >= self.limits.queue_len_total {
+            return if self.shed_below(now, group, out) || self.shed_longer(now, group, view.cohort_waiting, out) {
+                Ok(())
+            } else {
+                Err(Cause::QueueFull)
+            };
+        }
+        if !is_member
+            && self.line(group).queue.waiting() >= self.limits.queue_len_per_group
+            && !self.shed_longer(now, group, view.cohort_waiting, out)
+        {
+            return Err(Cause::GroupQueueFull);
+        }
+        Ok(())
+    }
+
+    /// By the measured pace. Members get the benefit of the doubt, and of what strangers hold beyond their share.
+    fn is_too_late(&mut self, now: Millis, group: Group, deadline: Millis, turns: u64) -> bool {
+        let is_member = group == Group::Members;
+        let is_waiting = self.line(group).queue.waiting() > 0;
+        let line = self.line_mut(group);
+        line.pace.pass(now, is_waiting);
+        if !is_waiting {
+            return false;
+        }
+        let left = deadline.since(now).0.saturating_mul(if is_member { 2 } else { 1 });
+        let is_late = line.pace.time_for(turns).is_some_and(|eta| eta.0 > left);
+        is_late && !(is_member && self.strangers_hold_too_much())
+    }
+
+    /// The lowest group's newest waiter goes, for somebody of an earlier group.
+    fn shed_below(&mut self, now: Millis, group: Group, out: &mut Vec<Decision>) -> bool {
+        for below in [Group::Visitors, Group::Newcomers] {
+            if below > group
+                && let Some((slot, _)) = self.line(below).queue.newest_of_longest()
+            {
+                self.evict_waiter(now, slot, Cause::Shed, out);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// In a full queue a place goes from the cohort with the most waiters to one with clearly fewer: look-alikes hold it as one.
+    fn shed_longer(&mut self, now: Millis, group: Group, cohort_waiting: u32, out: &mut Vec<Decision>) -> bool {
+        match self.line(group).queue.newest_of_longest() {
+            Some((slot, longest)) if longest > cohort_waiting + 1 => {
+                self.evict_waiter(now, slot, Cause::Shed, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn evict_waiter(&mut self, now: Millis, slot: u32, cause: Cause, out: &mut Vec<Decision>) {
+        let Some((ticket, group)) = self.tickets.get(slot).map(|t| (t.id, t.group)) else {
+            self.due.remove(&mut self.tickets.by_deadline(), 0);
+            return;
+        };
+        self.dequeue(now, slot);
+        self.tickets.remove(slot);
+        let verdict = self.refuse(now, Some(group), cause);
+        out.push(Decision { ticket, verdict });
+    }
+
+    fn enqueue(&mut self, now: Millis, slot: u32) {
+        let Some((group, amount, deadline)) = self.tickets.get(slot).map(|t| (t.group, t.amount, t.deadline)) else { return };
+        let line = pick(&mut self.lines, group);
+        line.pace.pass(now, line.queue.waiting() > 0);
+        line.queue.join(&mut self.tickets, slot);
+        line.wanted = line.wanted.plus(amount);
+        self.due.push(&mut self.tickets.by_deadline(), due_key(deadline, u64::from(slot)), slot);
+    }
+
+    fn dequeue(&mut self, now: Millis, slot: u32) {
+        let Some((group, amount, due_at)) = self.tickets.get(slot).map(|t| (t.group, t.amount, t.due_at)) else { return };
+        let line = pick(&mut self.lines, group);
+        line.pace.pass(now, true);
+        line.queue.leave(&mut self.tickets, slot);
+        line.wanted = line.wanted.minus(amount);
+        self.due.remove(&mut self.tickets.by_deadline(), due_at);
+    }
+
+    /// Starts whoever can, in order. `own` is told by the return value instead of through `out`.
+    pub(crate) fn dispatch(&mut self, now: Millis, own: Option<u32>, out: &mut Vec<Decision>) -> Option<Grant> {
+        let mut own_grant = None;
+        for group in Group::ALL {
+            while let Some(slot) = self.line(group).queue.head() {
+                let Some(t) = self.tickets.get(slot) else { break };
+                let (ticket, amount) = (t.id, t.amount);
+                if !self.fits(group, amount) {
+                    break;
+                }
+                self.dequeue(now, slot);
+                self.line_mut(group).pace.count_start();
+                let grant = self.start(now, slot);
+                if own == Some(slot) {
+                    own_grant = Some(grant);
+                } else {
+                    out.push(Decision { ticket, verdict: Verdict::Start(grant) });
+                }
+            }
+            if self.line(group).queue.waiting() > 0 {
+                if group == Group::Members {
+                    self.make_room(out);
+                }
+                break;
+            }
+        }
+        own_grant
+    }
+
+    fn start(&mut self, now: Millis, slot: u32) -> Grant {
+        let shares = &self.limits.shares;
+        let (posture, kv_max, slice) = (self.posture, self.limits.capacity.kv_tokens, shares.prefill_slice);
+        let none = Grant { kv_reserved: 0, prefill_slice: None, waited: Millis(0) };
+        let Some(t) = self.tickets.get_mut(slot) else { return none };
+        let waited = now.since(t.since);
+        t.stage = Stage::Prefill;
+        t.since = now;
+        t.amount.kv = t.amount.kv.min(kv_max);
+        let (group, account, cohort, amount, input) = (t.group, t.account, t.cohort, t.amount, t.input);
+        let line = pick(&mut self.lines, group);
+        line.held = line.held.plus(amount);
+        line.prefilling.push_back(&mut self.tickets.by_cohort(), slot);
+        line.queue.count_running(now, account, cohort, true);
+        let scale = line.queue.scale(now);
+        line.queue.charge(account, cohort, to_f64(input), scale);
+        let is_sliced = group != Group::Members && posture > Posture::Calm;
+        Grant { kv_reserved: amount.kv, prefill_slice: is_sliced.then_some(slice), waited }
+    }
+
+    fn running(&self, ticket: TicketId) -> Option<u32> {
+        let slot = self.tickets.find(ticket)?;
+        self.tickets.get(slot).filter(|t| t.stage != Stage::Waiting).map(|_| slot)
+    }
+
+    fn nobody_waits_until(&self, group: Group) -> bool {
+        self.lines.iter().take(group.index() + 1).all(|line| line.queue.waiting() == 0)
+    }
+
+    fn wait_verdict(&self, slot: u32) -> Verdict {
+        let Some(t) = self.tickets.get(slot) else { return Verdict::Wait { position: 1, eta: None } };
+        let (position, eta) = self.position(t.id).unwrap_or((1, None));
+        Verdict::Wait { position, eta }
+    }
+
+    fn refuse(&mut self, now: Millis, group: Option<Group>, cause: Cause) -> Verdict {
+        let most = self.limits.retry_after_max;
+        let wait = match (cause, group) {
+            (Cause::AccountInFlight | Cause::AccountQueueFull | Cause::TicketInUse, _) | (_, None) => Millis(1_000),
+            (Cause::BandClosed | Cause::Suspended, _) => most,
+            (_, Some(group)) => {
+                let line = self.line_mut(group);
+                let waiting = line.queue.waiting();
+                line.pace.pass(now, waiting > 0);
+                line.pace.time_for(u64::from(waiting) + 1).unwrap_or(Millis(2_000))
+            }
+        };
+        let retry_after = self.jitter.spread(wait, most);
+        Verdict::Refuse(Refusal { reason: cause.reason(), cause, retry_after })
+    }
+}
+
+/// The line of a group, leaving the rest of the machine free to be borrowed.
+pub(crate) const fn pick(lines: &mut [Line; 3], group: Group) -> &mut Line {
+    let [members, newcomers, visitors] = lines;
+    match group {
+        Group::Members => members,
+        Group::Newcomers => newcomers,
+        Group::Visitors => visitors,
+    }
+}
+
+/// How often a member's waiter past its deadline is looked at again while strangers are leaving.
+const GRACE_STEP_MS: u64 = 20;
+
+impl Machine {
+    /// A member's waiter outlives its deadline for a moment while strangers are being revoked for it.
+    fn has_grace(&self, now: Millis, slot: u32) -> bool {
+        let Some(t) = self.tickets.get(slot) else { return false };
+        let are_leaving = self.lines.iter().any(|line| line.leaving.sequences > 0);
+        t.group == Group::Members && are_leaving && now < t.deadline + self.limits.revocation_grace
+    }
+}
+
+const fn due_key(deadline: Millis, slot: u64) -> u128 {
+    ((deadline.0 as u128) << 64) | slot as u128
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the upper half of the key")]
+const fn due_time(key: u128) -> Millis {
+    Millis((key >> 64) as u64)
+}
+
+/// The band that a group is named after in metrics.
+impl Group {
+    /// The word on the wire.
+    pub const fn as_band(self) -> Band {
+        match self {
+            Self::Members => Band::Member,
+            Self::Newcomers => Band::Newcomer,
+            Self::Visitors => Band::Visitor,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Decisions and properties of the meter.
