@@ -28,7 +28,7 @@ pub use view::account::{
     AccountAction, AccountNotice, AccountView, KeyRow, RegisterView, SessionRow, SignInView, UsageRow,
 };
 pub use view::chat::{
-    ConversationRow, ConversationView, HomeView, MessageRow, MessageState, Speaker, conversation_path,
+    AskError, ConversationRow, ConversationView, HomeView, MessageRow, MessageState, Speaker, conversation_path,
 };
 pub use view::console::{ConsoleView, EngineRow, FirstRunView};
 pub use view::public::{RefusalView, ServiceState, StatusView};

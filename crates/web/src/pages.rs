@@ -68,8 +68,8 @@ impl<'a> Frame<'a> {
     }
 
     /// How long to wait, in words.
-    fn wait(&self, view: &RefusalView<'_>) -> Option<String> {
-        view.retry_after_s.map(|seconds| self.w.span(&u64::from(seconds)))
+    fn wait(&self, retry_after_s: &Option<u32>) -> Option<String> {
+        retry_after_s.map(|seconds| self.w.span(&u64::from(seconds)))
     }
 
     /// What happened and what to do, for a line above a form.

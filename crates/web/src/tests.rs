@@ -211,8 +211,8 @@ fn a_wait_is_never_told_too_short() {
 
 /// Custom properties with a colour in the first block after `marker`.
 fn colours(css: &str, marker: &str) -> BTreeMap<String, [f64; 3]> {
-    let start = css.find(marker).unwrap();
-    let block = css[start..].split('{').skip(if marker.starts_with('@') { 2 } else { 1 }).next().unwrap();
+    let (_, rest) = css.split_once(marker).unwrap();
+    let block = rest.split('{').nth(if marker.starts_with('@') { 2 } else { 1 }).unwrap();
     let mut found = BTreeMap::new();
     for line in block.split('}').next().unwrap().lines() {
         if let Some((name, value)) = line.trim().split_once(": #") {
@@ -237,8 +237,8 @@ fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
 #[test]
 fn text_and_lines_can_be_read_in_light_and_in_dark() {
     let css = read("static/tokens.css");
-    let (light, dark) = (colours(&css, ":root {"), colours(&css, "@media (prefers-color-scheme: dark)"));
-    assert_eq!(dark, colours(&css, ":root.console {"), "the console's colours are the dark ones");
+    let (light, dark) = (colours(&css, ":root "), colours(&css, "@media (prefers-color-scheme: dark) "));
+    assert_eq!(dark, colours(&css, ":root.console "), "the console's colours are the dark ones");
     assert_eq!(light.keys().collect::<Vec<_>>(), dark.keys().collect::<Vec<_>>());
     for tokens in [&light, &dark] {
         for (front, back, least) in [

@@ -131,7 +131,7 @@ password-change-note = All other devices are signed out then. API keys stay as t
 home-title = Chat and API
 home-heading = Ask. It answers, on a bad day too.
 home-what = A chat and an API on top of language models, run by the people of this site.
-home-promise = Who is a member already is served first, also while the service is under attack. Whoever is new waits a little longer then, and is told how long.
+home-promise = Members are served first, also while the service is under attack. Newcomers then wait a little longer, and are told how long.
 home-chat-title = Chat
 home-chat = Your conversations are stored encrypted, under a key of your own account.
 home-api-title = API
@@ -146,6 +146,7 @@ ask-label = Your question
 ask-more-label = Go on
 ask-model = Model
 ask-send = Send
+ask-wait = That is in { $span }.
 history-title = Conversations
 history-none = None yet. They appear here when you have asked something.
 history-more = Older ones
@@ -194,6 +195,8 @@ status-note = This page is made by the service itself, from what it measures. If
 
 console-name = Console
 console-title = Console
+console-registration = Registration: { $gate }
+console-storage = Storing conversations:
 console-version = Rempart { $version }
 console-uptime = running for { $span }
 console-accounts = { $count ->
@@ -218,7 +221,7 @@ figure-queued = { $count ->
     [one] { $number } waits
    *[other] { $number } wait
 }
-unit-per-min = a minute
+unit-per-min = / min
 unit-ms = ms
 engines-title = Engines
 engines-none = No engine is configured: nothing can be answered. See [engine.NAME] in the configuration.

@@ -4,9 +4,9 @@
 language-name = Français
 skip-to-content = Aller au contenu
 nav-label = Pages
-nav-status = État du service
-nav-register = Créer un compte
-nav-sign-in = Se connecter
+nav-status = État
+nav-register = Inscription
+nav-sign-in = Connexion
 languages-label = Langues
 site-links-label = À propos de ce service
 footer-terms = Conditions
@@ -149,6 +149,7 @@ ask-label = Votre question
 ask-more-label = Poursuivre
 ask-model = Modèle
 ask-send = Envoyer
+ask-wait = C’est dans { $span }.
 history-title = Conversations
 history-none = Aucune pour l’instant. Elles apparaîtront ici quand vous aurez posé une question.
 history-more = Plus anciennes
@@ -197,6 +198,8 @@ status-note = Cette page est faite par le service lui-même, d’après ce qu’
 
 console-name = Console
 console-title = Console
+console-registration = Inscriptions : { $gate }
+console-storage = Conservation des conversations :
 console-version = Rempart { $version }
 console-uptime = en marche depuis { $span }
 console-accounts = { $count ->
@@ -221,7 +224,7 @@ figure-queued = { $count ->
     [one] { $number } attend
    *[other] { $number } attendent
 }
-unit-per-min = par minute
+unit-per-min = / min
 unit-ms = ms
 engines-title = Moteurs
 engines-none = Aucun moteur n’est configuré : rien ne peut être répondu. Voyez [engine.NAME] dans la configuration.

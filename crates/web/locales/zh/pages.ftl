@@ -104,7 +104,7 @@ password-change = 更改密码
 password-change-note = 更改后，其他设备会退出登录；API 密钥不受影响。
 
 home-title = 对话与 API
-home-heading = 只管提问，风浪里也有回答
+home-heading = 风浪之中，有问有答
 home-what = 由本站自行运营的语言模型对话与 API 服务。
 home-promise = 已是成员的人始终优先，遭受攻击时也一样。那时新来的人要多等一会儿，我们会告知需要多久。
 home-chat-title = 对话
@@ -121,6 +121,7 @@ ask-label = 您的问题
 ask-more-label = 继续提问
 ask-model = 模型
 ask-send = 发送
+ask-wait = 约需 { $span }。
 history-title = 历史对话
 history-none = 还没有对话。提问之后，会显示在这里。
 history-more = 更早的对话
@@ -169,6 +170,8 @@ status-note = 本页由服务自身根据实测生成。如果连本页也打不
 
 console-name = 控制台
 console-title = 控制台
+console-registration = 注册：{ $gate }
+console-storage = 保存对话：
 console-version = Rempart { $version }
 console-uptime = 已运行 { $span }
 console-accounts = { $number } 个账号
@@ -189,7 +192,7 @@ figure-queued = { $count ->
     [0] 无人等候
    *[other] { $number } 个在等候
 }
-unit-per-min = 次/分钟
+unit-per-min = 次/分
 unit-ms = 毫秒
 engines-title = 引擎
 engines-none = 未配置引擎，无法回答任何问题。请查看配置中的 [engine.NAME]。

@@ -26,8 +26,17 @@ pub enum HomeView<'a> {
         /// What was typed and not taken, to be shown again.
         draft: &'a str,
         /// Why it was not taken.
-        error: Option<ReasonCode>,
+        error: Option<AskError>,
     },
+}
+
+/// Why a question was not taken, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskError {
+    /// Why.
+    pub reason: ReasonCode,
+    /// The value of `Retry-After`, in seconds.
+    pub retry_after_s: Option<u32>,
 }
 
 /// A line of the history.
@@ -55,7 +64,7 @@ pub struct ConversationView<'a> {
     /// What was typed and not taken, to be shown again.
     pub draft: &'a str,
     /// Why it was not taken.
-    pub error: Option<ReasonCode>,
+    pub error: Option<AskError>,
     /// False when the store takes no writes: the page says that this answer is not kept.
     pub is_kept: bool,
 }

@@ -2,10 +2,10 @@
 
 use rempart_domain::{ConversationId, Day, GateLevel, Posture, ReasonCode, Standing, UnixSeconds};
 use rempart_web::{
-    AccountAction, AccountNotice, AccountView, ConsoleView, ConversationRow, ConversationView, EngineRow, FieldError,
-    FirstRunView, HomeView, KeyRow, Locale, MessageRow, MessageState, PageCtx, RefusalView, RegisterView, ServiceState,
-    SessionRow, SignInView, Site, Speaker, StatusView, UsageRow, account_page, console_home_page, conversation_page,
-    first_run_page, home_page, refusal_page, register_page, sign_in_page, status_page,
+    AccountAction, AccountNotice, AccountView, AskError, ConsoleView, ConversationRow, ConversationView, EngineRow,
+    FieldError, FirstRunView, HomeView, KeyRow, Locale, MessageRow, MessageState, PageCtx, RefusalView, RegisterView,
+    ServiceState, SessionRow, SignInView, Site, Speaker, StatusView, UsageRow, account_page, console_home_page,
+    conversation_page, first_run_page, home_page, refusal_page, register_page, sign_in_page, status_page,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_738_011_180);
@@ -101,7 +101,7 @@ fn history() -> HomeView<'static> {
         next: Some("c_00000000001"),
         models: vec!["smollm2-135m-instruct", "deepseek-chat"],
         draft: "Half a question",
-        error: Some(ReasonCode::Overloaded),
+        error: Some(AskError { reason: ReasonCode::Overloaded, retry_after_s: Some(12) }),
     }
 }
 
