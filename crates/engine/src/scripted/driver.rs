@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Counts, Event, EventKind, Machine, Nanos, OfferError, Script};
+use super::precise::PreciseTimer;
 
 /// Records of requests that are kept for `/stats`; the oldest goes first.
 pub(super) const RECORDS_MAX: usize = 4_096;
@@ -173,15 +174,16 @@ impl Driver {
         Ok(Running { driver: Arc::clone(self), cell, id, answer })
     }
 
-    /// Plays the machine until `shutdown`; then everything in flight is lost and nothing is taken any more.
-    pub(super) async fn run(&self, shutdown: CancellationToken) {
+    /// Plays the machine until `shutdown`; then everything in flight is lost and nothing is taken any more. Without a `timer`
+    /// it sleeps by tokio's clock, which tests can pause.
+    pub(super) async fn run(&self, timer: Option<PreciseTimer>, shutdown: CancellationToken) {
         loop {
             let next = self.advance();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 () = self.wake.notified() => {}
-                () = self.sleep_until(next) => {}
+                () = self.sleep_until(next, timer.as_ref()) => {}
             }
         }
         self.is_closed.store(true, Ordering::Release);
@@ -192,10 +194,11 @@ impl Driver {
         }
     }
 
-    async fn sleep_until(&self, at: Option<Nanos>) {
-        match at {
-            Some(at) => tokio::time::sleep_until(self.origin + at.to_duration()).await,
-            None => std::future::pending().await,
+    async fn sleep_until(&self, at: Option<Nanos>, timer: Option<&PreciseTimer>) {
+        match (at, timer) {
+            (Some(at), Some(timer)) => timer.sleep(at.since(self.now()).to_duration()).await,
+            (Some(at), None) => tokio::time::sleep_until(self.origin + at.to_duration()).await,
+            (None, _) => std::future::pending().await,
         }
     }
 

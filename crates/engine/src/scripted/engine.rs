@@ -40,7 +40,7 @@ impl ScriptedEngine {
 
     /// Plays the engine until `shutdown`. What is in flight then ends with `engine_restarted`.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        self.driver.run(shutdown).await;
+        self.driver.run(None, shutdown).await;
     }
 
     fn begin(&self, request: &GenerateRequest) -> Result<Flow, EngineError> {

@@ -10,6 +10,7 @@
 mod driver;
 mod engine;
 pub mod machine;
+mod precise;
 mod serve;
 mod text;
 

@@ -31,6 +31,7 @@ use self::body::Body;
 use super::ScriptedOptions;
 use super::driver::Driver;
 use super::engine::unix_seconds;
+use super::precise::PreciseTimer;
 use super::text::Answer;
 
 /// Connections at once; more wait in the listener's backlog.
@@ -57,7 +58,7 @@ pub async fn serve(listener: TcpListener, options: ScriptedOptions, shutdown: Ca
     let mut running = JoinSet::new();
     running.spawn({
         let (driver, shutdown) = (Arc::clone(&shared.driver), shutdown.clone());
-        async move { driver.run(shutdown).await }
+        async move { driver.run(Some(PreciseTimer::new()), shutdown).await }
     });
     loop {
         tokio::select! {
