@@ -19,7 +19,9 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Length => "a name has 2 to 32 characters",
-            Self::Characters => "a name has only letters a-z, digits, '.', '_' and '-', and begins and ends with a letter or digit",
+            Self::Characters => {
+                "a name has only letters a-z, digits, '.', '_' and '-', and begins and ends with a letter or digit"
+            }
         })
     }
 }

@@ -59,4 +59,12 @@ macro_rules! words {
 pub(crate) use words;
 
 words!(Posture, "posture", Calm = "calm", Guarded = "guarded", Siege = "siege", Fortress = "fortress");
-words!(GateLevel, "gate level", Open = "open", Challenge = "challenge", Verified = "verified", Queue = "queue", Closed = "closed");
+words!(
+    GateLevel,
+    "gate level",
+    Open = "open",
+    Challenge = "challenge",
+    Verified = "verified",
+    Queue = "queue",
+    Closed = "closed"
+);

@@ -1,7 +1,7 @@
 //! The closed set of reason codes: the same word in answer, metric, log, console and drill report.
 
-use crate::posture::words;
 use crate::UnknownWord;
+use crate::posture::words;
 
 /// Why a request was refused. HTTP knows the status of each (`gateway::refusal`), this crate does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,15 +58,32 @@ pub enum ReasonCode {
 }
 
 words!(
-    ReasonCode, "reason code",
-    BadJson = "bad_json", BadParameter = "bad_parameter", ContextLengthExceeded = "context_length_exceeded",
-    InvalidApiKey = "invalid_api_key", NotSignedIn = "not_signed_in", InvalidCredentials = "invalid_credentials",
-    BudgetExhausted = "budget_exhausted", NotAllowed = "not_allowed", ChallengeRequired = "challenge_required",
-    SecondFactorRequired = "second_factor_required", RegistrationClosed = "registration_closed", NotFound = "not_found",
-    ModelNotFound = "model_not_found", NameTaken = "name_taken", TooLarge = "too_large",
-    TooManyRequests = "too_many_requests", TooManyInFlight = "too_many_in_flight", Internal = "internal",
-    Overloaded = "overloaded", EngineUnavailable = "engine_unavailable", EngineStarting = "engine_starting",
-    EngineRestarted = "engine_restarted", StorageUnavailable = "storage_unavailable", Draining = "draining"
+    ReasonCode,
+    "reason code",
+    BadJson = "bad_json",
+    BadParameter = "bad_parameter",
+    ContextLengthExceeded = "context_length_exceeded",
+    InvalidApiKey = "invalid_api_key",
+    NotSignedIn = "not_signed_in",
+    InvalidCredentials = "invalid_credentials",
+    BudgetExhausted = "budget_exhausted",
+    NotAllowed = "not_allowed",
+    ChallengeRequired = "challenge_required",
+    SecondFactorRequired = "second_factor_required",
+    RegistrationClosed = "registration_closed",
+    NotFound = "not_found",
+    ModelNotFound = "model_not_found",
+    NameTaken = "name_taken",
+    TooLarge = "too_large",
+    TooManyRequests = "too_many_requests",
+    TooManyInFlight = "too_many_in_flight",
+    Internal = "internal",
+    Overloaded = "overloaded",
+    EngineUnavailable = "engine_unavailable",
+    EngineStarting = "engine_starting",
+    EngineRestarted = "engine_restarted",
+    StorageUnavailable = "storage_unavailable",
+    Draining = "draining"
 );
 
 impl ReasonCode {

@@ -1,7 +1,7 @@
 //! How well we know an account, and the band it is admitted in.
 
-use crate::posture::words;
 use crate::UnknownWord;
+use crate::posture::words;
 
 /// How well we know an account. Ordered: a later one was earned on top of the earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -23,7 +23,15 @@ pub enum Standing {
 /// The standing that admission uses: frozen while an incident is open.
 pub type Band = Standing;
 
-words!(Standing, "standing", Suspended = "suspended", Visitor = "visitor", Newcomer = "newcomer", Member = "member", Trusted = "trusted");
+words!(
+    Standing,
+    "standing",
+    Suspended = "suspended",
+    Visitor = "visitor",
+    Newcomer = "newcomer",
+    Member = "member",
+    Trusted = "trusted"
+);
 
 impl Standing {
     /// The byte in tickets and databases.

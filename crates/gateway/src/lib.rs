@@ -1,1 +1,266 @@
-//! The data plane: path.rs lists every step of a request
+//! The data plane. [`path`] lists every step of a request on one screen: read it first.
+//!
+//! Verbs are modules (listen, identify, admit, serve, meter, observe), thin, and know HTTP; the machinery is in the noun crates.
+//! What must stay true: only this crate and `web` know axum's names; no generation is cancelled or read but by its owner; members'
+//! admission depends on no table that registrations write to.
+
+pub mod admit;
+pub mod authorise;
+pub mod body;
+pub mod clock;
+mod cookies;
+mod cors;
+pub mod ctx;
+mod health;
+pub mod identify;
+pub mod limits;
+pub mod listen;
+pub mod meter;
+pub mod metrics;
+pub mod observe;
+pub mod path;
+pub mod proxies;
+pub mod refusal;
+mod respond;
+pub mod routes;
+pub mod serve;
+pub mod tasks;
+mod upkeep;
+pub mod wire;
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rempart_domain::{GateLevel, RequestId};
+use rempart_engine::routing::Engines;
+use rempart_identity::{HashPool, Keyring, KnownKeys, Revocations};
+use rempart_store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use clock::Clock;
+pub use limits::{LimitSpec, Limits};
+pub use proxies::Network;
+pub use tasks::Tasks;
+
+use crate::admit::Lane;
+use crate::cookies::Cookies;
+use crate::ctx::Side;
+use crate::listen::Connections;
+use crate::meter::Metering;
+use crate::metrics::Metrics;
+use crate::observe::{Journal, Observer};
+use crate::serve::registry::Generations;
+
+/// What the gateway is told by configuration.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// Decides links, cookie flags and CORS; no slash at the end.
+    pub public_url: String,
+    /// Origins whose pages may read the API.
+    pub cors_origins: Vec<String>,
+    /// Proxies whose word about addresses is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// `[site]`.
+    pub site: rempart_web::Site,
+    /// Whether newcomers may register: `Open` or `Closed` until the gate is built.
+    pub registration: GateLevel,
+    /// Days a session lasts.
+    pub session_days: u32,
+    /// The program's version.
+    pub version: &'static str,
+}
+
+/// The parts that the binary opens and hands over.
+pub struct Parts {
+    /// What configuration says.
+    pub config: GatewayConfig,
+    /// Every bound.
+    pub limits: Limits,
+    /// Monotonic time and the date.
+    pub clock: Arc<Clock>,
+    /// Keys for tickets and API keys.
+    pub keyring: Arc<Keyring>,
+    /// Epochs, ended sessions, standing.
+    pub revocations: Arc<Revocations>,
+    /// API keys that need no look-up.
+    pub known_keys: KnownKeys,
+    /// The bounded pool for password hashing.
+    pub hash_pool: HashPool,
+    /// Accounts, keys, conversations, usage.
+    pub store: Store,
+    /// What generates.
+    pub engines: Arc<Engines>,
+    /// Background tasks.
+    pub tasks: Tasks,
+}
+
+/// Counters that listener and path raise; resolved once.
+pub(crate) struct Counters {
+    pub(crate) connections_refused: ::metrics::Counter,
+    pub(crate) connections_stalled: ::metrics::Counter,
+}
+
+/// The running data plane: one for each platform, shared by every connection.
+pub struct Gateway {
+    pub(crate) config: GatewayConfig,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) known_keys: KnownKeys,
+    pub(crate) hash_pool: HashPool,
+    pub(crate) store: Store,
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) tasks: Tasks,
+    pub(crate) cookies: Cookies,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) counters: Counters,
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) metering: Arc<Metering>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) generations: Arc<Generations>,
+    /// Look-ups of unknown keys at once.
+    pub(crate) key_lookups: Semaphore,
+    /// Kilobytes of request bodies in memory.
+    pub(crate) body_memory: Arc<Semaphore>,
+    /// Cancelled when the platform stops: nothing new is begun.
+    pub(crate) draining: CancellationToken,
+    lanes: Vec<Arc<Lane>>,
+    is_ready: AtomicBool,
+    started: Instant,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("lanes", &self.lanes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Joins the parts and starts the housekeeping tasks; nothing listens yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { config, limits, clock, keyring, revocations, known_keys, hash_pool, store, engines, tasks } = parts;
+        let metrics = Arc::new(Metrics::new());
+        let as_usize = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        let (observer, records) = Observer::new(as_usize(limits.journal_len), random_seed(), Arc::clone(&metrics));
+        let journal = Arc::new(Journal::default());
+        tasks.spawn("journal", observe::run_journal(Arc::clone(&journal), records, tasks.stopping()));
+        let lanes =
+            engines.all().map(|e| Lane::new(Arc::clone(e), &limits, Arc::clone(&clock), random_seed())).collect();
+        let counters = Counters {
+            connections_refused: metrics.counter("rempart_connections_refused_total", &[]),
+            connections_stalled: metrics.counter("rempart_connections_stalled_total", &[]),
+        };
+        let gateway = Arc::new(Self {
+            cookies: Cookies::for_url(&config.public_url),
+            metering: Metering::new(limits.usage_rows, Arc::clone(&clock)),
+            connections: Arc::default(),
+            generations: Arc::new(Generations::new(as_usize(limits.generations_parked))),
+            key_lookups: Semaphore::new(as_usize(limits.key_lookups)),
+            body_memory: Arc::new(Semaphore::new(as_usize(limits.body_bytes_total / 1024).min(Semaphore::MAX_PERMITS))),
+            draining: CancellationToken::new(),
+            is_ready: AtomicBool::new(false),
+            started: Instant::now(),
+            config,
+            limits,
+            clock,
+            keyring,
+            revocations,
+            known_keys,
+            hash_pool,
+            store,
+            engines,
+            tasks,
+            metrics,
+            counters,
+            observer,
+            journal,
+            lanes,
+        });
+        upkeep::start(&gateway);
+        gateway
+    }
+
+    /// Starts accepting on every listener; returns at once.
+    pub fn listen(self: &Arc<Self>, public: Vec<TcpListener>, console: Option<TcpListener>) {
+        for listener in public {
+            self.tasks.spawn("accept", listen::accept_loop(Arc::clone(self), listener, Side::Public));
+        }
+        if let Some(listener) = console {
+            self.tasks.spawn("accept console", listen::accept_loop(Arc::clone(self), listener, Side::Console));
+        }
+        self.is_ready.store(true, Ordering::Release);
+    }
+
+    /// Stops beginning anything, waits for what is in flight at most `[limits] drain_ms`, writes what has gathered.
+    pub async fn drain(&self) {
+        self.draining.cancel();
+        let deadline = Instant::now() + Duration::from_millis(self.limits.drain_ms);
+        while Instant::now() < deadline && (self.connections.open() > 0 || self.generations.running() > 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.generations.stop_all();
+        self.metering.flush(&self.store).await;
+    }
+
+    /// What waits before each engine, in configured order.
+    pub fn lanes(&self) -> &[Arc<Lane>] {
+        &self.lanes
+    }
+
+    /// The figures at `/metrics`.
+    pub const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// True once the store is migrated and ports are open.
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn lane_of(&self, engine: &str) -> Option<&Arc<Lane>> {
+        self.lanes.iter().find(|lane| lane.engine.name() == engine)
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// A request id: unique, not secret, made without a system call.
+    pub(crate) fn next_request_id(&self) -> RequestId {
+        thread_local! {
+            static STATE: Cell<u64> = Cell::new(random_seed());
+        }
+        STATE.with(|state| {
+            let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            state.set(next);
+            let mut z = next;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            RequestId::from_bits(z ^ (z >> 31))
+        })
+    }
+
+    /// The origin that pages of this side have.
+    pub(crate) fn origin_of(&self, side: Side, parts: &http::request::Parts) -> String {
+        match side {
+            Side::Public => self.config.public_url.clone(),
+            Side::Console => {
+                let host = parts.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("");
+                format!("http://{host}")
+            }
+        }
+    }
+}
+
+fn random_seed() -> u64 {
+    let mut bytes = [0_u8; 8];
+    // Without the system's randomness seeds repeat; nothing secret hangs on them.
+    let _ = rempart_identity::random::fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}

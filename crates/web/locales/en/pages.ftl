@@ -77,6 +77,7 @@ register-have-account = You have an account?
 sign-in-title = Sign in
 sign-in-send = Sign in
 sign-in-no-account = No account yet?
+sign-in-link-note = This address signs you in once.
 
 standing-suspended = Suspended
 standing-visitor = Visitor

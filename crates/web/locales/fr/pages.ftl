@@ -80,6 +80,7 @@ register-have-account = Vous avez un compte ?
 sign-in-title = Se connecter
 sign-in-send = Se connecter
 sign-in-no-account = Pas encore de compte ?
+sign-in-link-note = Cette adresse vous connecte une seule fois.
 
 standing-suspended = Suspendu
 standing-visitor = Visiteur

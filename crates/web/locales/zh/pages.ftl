@@ -52,6 +52,7 @@ register-have-account = 已有账号？
 sign-in-title = 登录
 sign-in-send = 登录
 sign-in-no-account = 还没有账号？
+sign-in-link-note = 此链接可让您登录一次。
 
 standing-suspended = 已停用
 standing-visitor = 访客

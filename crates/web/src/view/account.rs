@@ -26,6 +26,9 @@ pub struct SignInView<'a> {
     pub error: Option<FieldError>,
     /// Path to go to afterwards, kept in the hidden field `next`. Only an absolute path of this site is kept.
     pub next: &'a str,
+    /// A one-time address from the operator: one button instead of name and password, the hidden field `link`. Only the button uses it
+    /// up: mail programs that look at addresses beforehand do not.
+    pub link: Option<&'a str>,
 }
 
 /// What a form on `/account` asks for: its hidden field `action`.

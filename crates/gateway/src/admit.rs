@@ -1,0 +1,343 @@
+//! The thin driver of admission: one machine before each engine, and the people who wait for it.
+//!
+//! The machine decides; this file keeps its lock, wakes those who wait and frees what was granted. What must stay true: a permit is
+//! freed exactly once, however its holder ends; a waiter that leaves is forgotten at once; the lock is never held over an await.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rempart_admission::{
+    AccountKey, Capacity, CohortId, Decision, Grant, Limits as MachineLimits, Machine, Offer, Share, Shares, Snapshot,
+    TicketId, Verdict,
+};
+use rempart_domain::{Band, Millis, TokenCount, Usage};
+use rempart_engine::Engine;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::ctx::Ctx;
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+use crate::serve::generation::Generation;
+
+/// How often a waiter's place in line is told anew.
+const POSITION_EVERY: Duration = Duration::from_secs(1);
+
+/// Milliseconds of prompt that may be between start and first byte, at the prefill speed that an engine of unknown speed is given.
+const PREFILL_BURST_SEQUENCES: u64 = 4;
+
+/// An engine with the queue before it.
+pub struct Lane {
+    /// What works.
+    pub engine: Arc<dyn Engine>,
+    clock: Arc<Clock>,
+    tickets: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    machine: Machine,
+    capacity: rempart_engine::Capacity,
+    waiting: HashMap<TicketId, oneshot::Sender<Result<Grant, Refusal>>>,
+    /// Those that run on borrowed capacity and can be told to stop.
+    borrowers: HashMap<TicketId, CancellationToken>,
+    decisions: Vec<Decision>,
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane").field("engine", &self.engine.name()).finish_non_exhaustive()
+    }
+}
+
+/// What a request wants of a lane.
+#[derive(Debug, Clone, Copy)]
+pub struct Want {
+    /// Frozen standing.
+    pub band: Band,
+    /// Whom it weighs with.
+    pub cohort: CohortId,
+    /// Who pays.
+    pub account: AccountKey,
+    /// Upper bound of the prompt.
+    pub input: TokenCount,
+    /// Most tokens of answer.
+    pub output_cap: TokenCount,
+    /// What the account's answers usually stay under.
+    pub output_expected: TokenCount,
+    /// Longest wait.
+    pub wait_max: Millis,
+}
+
+/// The right to have an engine work, freed on drop with what was used until then.
+#[derive(Debug)]
+pub struct Permit {
+    lane: Arc<Lane>,
+    ticket: TicketId,
+    usage: Usage,
+    /// Cancelled when the capacity was borrowed and a member needs it.
+    pub revoked: CancellationToken,
+    /// How long it waited.
+    pub waited: Millis,
+}
+
+impl Lane {
+    /// A lane before `engine`. `seed` spreads `Retry-After`.
+    pub fn new(engine: Arc<dyn Engine>, limits: &Limits, clock: Arc<Clock>, seed: u64) -> Arc<Self> {
+        let capacity = engine.capacity();
+        let machine = Machine::new(machine_limits(capacity, limits), seed);
+        Arc::new(Self {
+            engine,
+            clock,
+            tickets: AtomicU64::new(0),
+            inner: Mutex::new(Inner {
+                machine,
+                capacity,
+                waiting: HashMap::new(),
+                borrowers: HashMap::new(),
+                decisions: Vec::new(),
+            }),
+        })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the right to start; tells `generation` its place in line meanwhile. Dropping the future leaves the queue.
+    pub async fn acquire(self: &Arc<Self>, want: Want, generation: &Generation) -> Result<Permit, Refusal> {
+        let ticket = TicketId(self.tickets.fetch_add(1, Ordering::Relaxed));
+        let now = self.clock.now();
+        let revoked = CancellationToken::new();
+        let offer = Offer {
+            ticket,
+            band: want.band,
+            cohort: want.cohort,
+            account: want.account,
+            input: want.input,
+            output_cap: want.output_cap,
+            output_expected: want.output_expected,
+            deadline: now + want.wait_max,
+        };
+        let receiver = {
+            let mut inner = self.inner();
+            let mut decisions = std::mem::take(&mut inner.decisions);
+            let verdict = inner.machine.offer(now, offer, &mut decisions);
+            if !want.band.is_member() && !matches!(verdict, Verdict::Refuse(_)) {
+                inner.borrowers.insert(ticket, revoked.clone());
+            }
+            let receiver = match verdict {
+                Verdict::Start(grant) => Err(Ok(grant)),
+                Verdict::Refuse(refusal) => Err(Err(refusal)),
+                Verdict::Wait { position, eta } => {
+                    generation.set_queued(position, eta);
+                    let (sender, receiver) = oneshot::channel();
+                    inner.waiting.insert(ticket, sender);
+                    Ok(receiver)
+                }
+                Verdict::Revoke { .. } => Err(Err(rempart_admission::Refusal {
+                    reason: rempart_domain::ReasonCode::Internal,
+                    cause: rempart_admission::Cause::TicketInUse,
+                    retry_after: Millis(1000),
+                })),
+            };
+            self.carry_out(inner, decisions);
+            receiver
+        };
+        let granted = match receiver {
+            Ok(receiver) => {
+                let waiter = Waiter { lane: self, ticket, receiver, is_decided: false };
+                waiter.wait(generation).await?
+            }
+            Err(verdict) => verdict.map_err(refusal)?,
+        };
+        Ok(Permit { lane: Arc::clone(self), ticket, usage: Usage::default(), revoked, waited: granted.waited })
+    }
+
+    /// Passes decisions on to those they are about. A start that nobody waits for any more is given back, which may start others.
+    fn carry_out(&self, mut inner: MutexGuard<'_, Inner>, mut decisions: Vec<Decision>) {
+        let now = self.clock.now();
+        let mut at = 0;
+        while let Some(decision) = decisions.get(at).copied() {
+            at += 1;
+            let ticket = decision.ticket;
+            match decision.verdict {
+                Verdict::Start(grant) => {
+                    let is_taken = inner.waiting.remove(&ticket).is_some_and(|waiter| waiter.send(Ok(grant)).is_ok());
+                    if !is_taken {
+                        inner.borrowers.remove(&ticket);
+                        inner.machine.release(now, ticket, Usage::default(), &mut decisions);
+                    }
+                }
+                Verdict::Refuse(why) => {
+                    inner.borrowers.remove(&ticket);
+                    if let Some(waiter) = inner.waiting.remove(&ticket) {
+                        let _ = waiter.send(Err(refusal(why)));
+                    }
+                }
+                Verdict::Revoke { .. } => {
+                    if let Some(revoked) = inner.borrowers.get(&ticket) {
+                        revoked.cancel();
+                    }
+                }
+                Verdict::Wait { .. } => {}
+            }
+        }
+        decisions.clear();
+        inner.decisions = decisions;
+    }
+
+    fn with_machine(&self, change: impl FnOnce(&mut Machine, Millis, &mut Vec<Decision>)) {
+        let mut inner = self.inner();
+        let mut decisions = std::mem::take(&mut inner.decisions);
+        change(&mut inner.machine, self.clock.now(), &mut decisions);
+        self.carry_out(inner, decisions);
+    }
+
+    /// Refuses those whose time is over and follows the engine's capacity. Called every 50 ms.
+    pub fn tick(&self) {
+        let capacity = self.engine.capacity();
+        let mut inner = self.inner();
+        let mut decisions = std::mem::take(&mut inner.decisions);
+        let now = self.clock.now();
+        if capacity != inner.capacity {
+            inner.capacity = capacity;
+            inner.machine.set_capacity(now, machine_capacity(capacity), &mut decisions);
+        }
+        inner.machine.tick(now, &mut decisions);
+        self.carry_out(inner, decisions);
+    }
+
+    /// What waits and runs, for metrics.
+    pub fn snapshot(&self) -> Snapshot {
+        self.inner().machine.snapshot()
+    }
+}
+
+fn refusal(why: rempart_admission::Refusal) -> Refusal {
+    Refusal::from(why.reason).retry_after(why.retry_after)
+}
+
+const fn machine_capacity(capacity: rempart_engine::Capacity) -> Capacity {
+    let kv_tokens = capacity.kv_tokens as u64;
+    let sequences = if capacity.sequences == 0 { 1 } else { capacity.sequences };
+    let burst = kv_tokens / sequences as u64 * PREFILL_BURST_SEQUENCES;
+    Capacity { sequences: capacity.sequences, kv_tokens, prefill_tokens: if burst == 0 { 1 } else { burst } }
+}
+
+fn machine_limits(capacity: rempart_engine::Capacity, limits: &Limits) -> MachineLimits {
+    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    let defaults = MachineLimits::new(machine_capacity(capacity));
+    let strangers_percent = u8::try_from(100_u64.saturating_sub(limits.members_share_percent).min(100)).unwrap_or(35);
+    let mut by_posture = defaults.shares.by_posture;
+    for share in &mut by_posture {
+        *share = Share { strangers_percent: share.strangers_percent.min(strangers_percent), ..*share };
+    }
+    MachineLimits {
+        shares: Shares { by_posture, ..defaults.shares },
+        queue_len_per_account: small(limits.queue_len_per_account),
+        queue_len_per_cohort: small(limits.queue_len_per_cohort),
+        queue_len_per_group: small(limits.queue_len),
+        queue_len_total: small(limits.queue_len),
+        in_flight_per_account: [small(limits.in_flight_per_account), small(limits.in_flight_per_account.min(4)), 2],
+        ..defaults
+    }
+}
+
+/// Somebody in the queue. Dropping it leaves the queue, or gives back what was granted in the same moment.
+struct Waiter<'a> {
+    lane: &'a Arc<Lane>,
+    ticket: TicketId,
+    receiver: oneshot::Receiver<Result<Grant, Refusal>>,
+    is_decided: bool,
+}
+
+impl Waiter<'_> {
+    async fn wait(mut self, generation: &Generation) -> Result<Grant, Refusal> {
+        loop {
+            tokio::select! {
+                decided = &mut self.receiver => {
+                    self.is_decided = true;
+                    return decided.unwrap_or_else(|_| Err(rempart_domain::ReasonCode::Internal.into()));
+                }
+                () = tokio::time::sleep(POSITION_EVERY) => {
+                    let place = self.lane.inner().machine.position(self.ticket);
+                    if let Some((position, eta)) = place {
+                        generation.set_queued(position, eta);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        if self.is_decided {
+            return;
+        }
+        let mut inner = self.lane.inner();
+        let still_waits = inner.waiting.remove(&self.ticket).is_some();
+        inner.borrowers.remove(&self.ticket);
+        drop(inner);
+        let ticket = self.ticket;
+        if still_waits {
+            self.lane.with_machine(|machine, now, out| {
+                machine.cancel(now, ticket, out);
+            });
+        } else if matches!(self.receiver.try_recv(), Ok(Ok(_))) {
+            self.lane.with_machine(|machine, now, out| {
+                machine.release(now, ticket, Usage::default(), out);
+            });
+        }
+    }
+}
+
+impl Permit {
+    /// The engine counted the prompt.
+    pub fn true_up(&mut self, input: TokenCount) {
+        self.usage.input = input;
+        let ticket = self.ticket;
+        self.lane.with_machine(|machine, now, out| machine.true_up(now, ticket, input, out));
+    }
+
+    /// `output` more tokens came.
+    pub fn progress(&mut self, output: TokenCount) {
+        self.usage.output += output;
+        let ticket = self.ticket;
+        self.lane.with_machine(|machine, now, out| machine.progress(now, ticket, output, out));
+    }
+
+    /// What it cost in the end.
+    pub const fn set_usage(&mut self, usage: Usage) {
+        self.usage = usage;
+    }
+
+    /// What it has cost so far.
+    pub const fn usage(&self) -> Usage {
+        self.usage
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let (ticket, usage) = (self.ticket, self.usage);
+        self.lane.inner().borrowers.remove(&ticket);
+        self.lane.with_machine(|machine, now, out| {
+            machine.release(now, ticket, usage, out);
+        });
+    }
+}
+
+/// Whom a request weighs with: a member for itself; others with all that come from the same network and were made on the same day,
+/// so that ten thousand fresh accounts from one place get one share.
+pub fn cohort_of(ctx: &Ctx, account: AccountKey) -> CohortId {
+    if ctx.band.is_member() {
+        return account.own_cohort();
+    }
+    let network = ctx.source.bits() >> 8;
+    CohortId((network << 16 | u64::from(ctx.principal.created_day.0)) | 1 << 63)
+}

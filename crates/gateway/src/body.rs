@@ -1,0 +1,88 @@
+//! The answer's body: whole, or a stream; when it ends, however it ends, the request's record is written.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use crate::listen::Serving;
+use crate::observe::Watch;
+
+/// A response body.
+#[derive(Debug)]
+pub struct Body {
+    kind: Kind,
+    watch: Option<Watch>,
+    _serving: Option<Serving>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Full(Option<Bytes>),
+    Axum(axum::body::Body),
+}
+
+impl Body {
+    /// All of it, at once.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        Self { kind: Kind::Full(Some(bytes.into())), watch: None, _serving: None }
+    }
+
+    /// Nothing.
+    pub const fn empty() -> Self {
+        Self { kind: Kind::Full(None), watch: None, _serving: None }
+    }
+
+    /// What a handler of the router made.
+    pub const fn axum(body: axum::body::Body) -> Self {
+        Self { kind: Kind::Axum(body), watch: None, _serving: None }
+    }
+
+    /// The record that is written, and the place on the connection that is given back, when this body ends or is dropped.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch, serving: Serving) -> Self {
+        self.watch = Some(match &self.kind {
+            // hyper does not poll a body that is known to be at its end.
+            Kind::Full(_) => watch.completed(),
+            Kind::Axum(_) => watch,
+        });
+        self._serving = Some(serving);
+        self
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let polled = match &mut this.kind {
+            Kind::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
+            Kind::Axum(body) => Pin::new(body).poll_frame(cx),
+        };
+        if let Some(watch) = &mut this.watch {
+            match &polled {
+                Poll::Ready(Some(Ok(frame))) => watch.add_bytes(frame.data_ref().map_or(0, Bytes::len)),
+                Poll::Ready(None) => watch.complete(),
+                Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Kind::Axum(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Kind::Axum(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Every limit of the gateway: a name, a default, a meaning. Configuration's `[limits]` is generated from this list, so a limit
+//! that is not here does not exist.
+//!
+//! What must stay true: no queue, map or buffer of this crate is bounded by a number that is not named here.
+
+/// One limit, for `config/example.toml` and `check-config`.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitSpec {
+    /// The key under `[limits]`.
+    pub name: &'static str,
+    /// Its default.
+    pub default: u64,
+    /// Its meaning, with the unit.
+    pub meaning: &'static str,
+}
+
+macro_rules! limits {
+    ($($name:ident = $default:literal, $meaning:literal;)+) => {
+        /// The limits in force. All are plain numbers; the unit is the last word of the name.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits {
+            $(#[doc = $meaning] pub $name: u64,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// Every limit, in the order of this file.
+            pub const SPECS: &'static [LimitSpec] =
+                &[$(LimitSpec { name: stringify!($name), default: $default, meaning: $meaning },)+];
+
+            /// Sets a limit by its name; `false` if there is none of that name.
+            pub fn set(&mut self, name: &str, value: u64) -> bool {
+                match name {
+                    $(stringify!($name) => { self.$name = value; true })+
+                    _ => false,
+                }
+            }
+
+            /// Reads a limit by its name.
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name {
+                    $(stringify!($name) => Some(self.$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    connections = 8192, "open connections of the public listeners together";
+    connections_per_source = 512, "open connections from one source (an IPv4 address, an IPv6 /64)";
+    header_deadline_ms = 5000, "time for a request's head to arrive, from its first byte or from the connection";
+    body_deadline_ms = 20000, "time for a request's body to arrive";
+    write_stall_ms = 20000, "longest time in which a reader takes nothing of an answer";
+    idle_ms = 60000, "longest time a kept connection may be idle";
+    header_bytes = 16384, "size of a request's head";
+    body_bytes_form = 4096, "body of sign-in and registration";
+    body_bytes_api = 1_048_576, "body of the API";
+    body_bytes_total = 268_435_456, "request bodies in memory, all connections together";
+    http2_streams = 32, "HTTP/2: streams at once on a connection";
+    http2_pending_resets = 10, "HTTP/2: streams reset before they were accepted (rapid reset)";
+    http2_local_resets = 64, "HTTP/2: resets that we had to send";
+    queue_len = 4096, "generations that wait for an engine";
+    queue_len_per_account = 4, "generations of one account that wait";
+    queue_len_per_cohort = 64, "generations of one cohort of newcomers that wait";
+    queue_wait_ms = 60000, "longest wait for an engine";
+    in_flight_per_account = 16, "generations of one account, waiting or running";
+    members_share_percent = 65, "share of each engine's sequences and KV tokens that is kept for members";
+    max_tokens_member = 32768, "most tokens of an answer to a member";
+    max_tokens_newcomer = 4096, "most tokens of an answer to anybody else";
+    stream_head_ms = 1000, "a queued stream's head is sent after this time";
+    answer_head_ms = 10000, "a queued plain answer's head is sent after this time, then blank lines";
+    keep_alive_ms = 5000, "time between two signs of life in a queued answer";
+    first_token_ms = 600_000, "longest wait for an engine's first token";
+    spool_bytes = 1_048_576, "an answer's part that its reader has not taken yet";
+    generations_parked = 4096, "chat answers kept in memory for readers who come back";
+    generation_parked_ms = 600_000, "time a finished chat answer is kept in memory";
+    journal_len = 8192, "observations that wait to be counted; more are lost, and the loss is counted";
+    usage_rows = 65536, "usage rows in memory before they are written";
+    key_lookups = 64, "look-ups of unknown but well-formed keys in the store at once";
+    sessions_per_account = 64, "sessions of one account; the oldest ends";
+    keys_per_account = 64, "API keys of one account";
+    conversations_per_account = 20000, "conversations of one account";
+    message_bytes = 262_144, "text of one chat message";
+    context_messages = 200, "messages of a conversation that are read for an answer";
+    drain_ms = 30000, "time for what is in flight to end when the platform stops";
+}

@@ -1,0 +1,310 @@
+//! The accept loop: connection caps, deadlines for heads, idleness and slow readers, HTTP/1 and HTTP/2 limits.
+//!
+//! `axum::serve` sets no header deadline and no caps; this loop is ours. A connection carries a watchdog instead of timers for each
+//! request: reads and writes note the time in atomics, the watchdog looks at them every few seconds and ends the connection that has
+//! stalled. What must stay true: a connection over a cap costs an accept and a reset; nothing here allocates by what a caller says.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rempart_domain::Millis;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Gateway;
+use crate::ctx::{ConnFacts, Side, Source};
+
+/// Pending connections that the kernel holds for us.
+const BACKLOG: i32 = 4096;
+
+/// How often a connection's watchdog looks.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// Binds a listener: address reuse, no dual stack (an IPv6 listener is IPv6 only, so that `[::]` and `0.0.0.0` stand side by side).
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Counts open connections, all together and by source. Bounded by the number of connections.
+#[derive(Debug, Default)]
+pub struct Connections {
+    open: AtomicUsize,
+    by_source: Mutex<HashMap<Source, u32>>,
+}
+
+/// A place among the open connections, given back on drop.
+#[derive(Debug)]
+struct Place {
+    connections: Arc<Connections>,
+    source: Source,
+}
+
+impl Connections {
+    /// Open connections of the public listeners.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    fn take(self: &Arc<Self>, source: Source, max: u64, max_per_source: u64) -> Option<Place> {
+        let mut by_source = self.by_source.lock().ok()?;
+        if self.open.load(Ordering::Relaxed) as u64 >= max {
+            return None;
+        }
+        let count = by_source.entry(source).or_insert(0);
+        if u64::from(*count) >= max_per_source {
+            return None;
+        }
+        *count += 1;
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Some(Place { connections: Arc::clone(self), source })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.open.fetch_sub(1, Ordering::Relaxed);
+        if let Ok(mut by_source) = self.connections.by_source.lock()
+            && let Some(count) = by_source.get_mut(&self.source)
+        {
+            *count -= 1;
+            if *count == 0 {
+                by_source.remove(&self.source);
+            }
+        }
+    }
+}
+
+/// What a connection's reads, writes and requests note for its watchdog. Times are milliseconds of the platform's clock.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    /// Requests that are being served.
+    serving: AtomicUsize,
+    /// When the last request ended, or the connection began.
+    idle_since: AtomicU64,
+    /// When bytes of a head came that no request has been made of yet, plus one; 0 when none wait.
+    head_since: AtomicU64,
+    /// When a write found no room, plus one; 0 when writes go through.
+    stalled_since: AtomicU64,
+}
+
+/// A request is being served, until this is dropped.
+#[derive(Debug)]
+pub struct Serving {
+    pulse: Arc<Pulse>,
+    gateway: Arc<Gateway>,
+}
+
+impl Serving {
+    fn begin(gateway: &Arc<Gateway>, pulse: &Arc<Pulse>) -> Self {
+        pulse.serving.fetch_add(1, Ordering::Relaxed);
+        pulse.head_since.store(0, Ordering::Relaxed);
+        Self { pulse: Arc::clone(pulse), gateway: Arc::clone(gateway) }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.pulse.idle_since.store(self.gateway.clock.now().0, Ordering::Relaxed);
+        self.pulse.serving.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The socket, noting when bytes come and when writes stall.
+struct Watched {
+    stream: TcpStream,
+    pulse: Arc<Pulse>,
+    gateway: Arc<Gateway>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if polled.is_ready()
+            && buf.filled().len() > before
+            && self.pulse.serving.load(Ordering::Relaxed) == 0
+            && self.pulse.head_since.load(Ordering::Relaxed) == 0
+        {
+            self.pulse.head_since.store(self.gateway.clock.now().0 + 1, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl Watched {
+    fn note<T>(&self, polled: Poll<T>) -> Poll<T> {
+        let stalled = self.pulse.stalled_since.load(Ordering::Relaxed);
+        match (&polled, stalled) {
+            (Poll::Pending, 0) => self.pulse.stalled_since.store(self.gateway.clock.now().0 + 1, Ordering::Relaxed),
+            (Poll::Ready(_), 1..) => self.pulse.stalled_since.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Accepts until the platform stops.
+pub async fn accept_loop(gateway: Arc<Gateway>, listener: TcpListener, side: Side) {
+    let stop = gateway.draining.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => admit_connection(&gateway, stream, peer, side),
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                // Out of file descriptors or memory: accepting again at once would spin.
+                tracing::warn!(error = %error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn admit_connection(gateway: &Arc<Gateway>, stream: TcpStream, peer: SocketAddr, side: Side) {
+    let source = Source::of(peer.ip());
+    let is_trusted_proxy = gateway.config.trusted_proxies.iter().any(|p| p.contains(peer.ip()));
+    let per_source = if is_trusted_proxy { u64::MAX } else { gateway.limits.connections_per_source };
+    let Some(place) = gateway.connections.take(source, gateway.limits.connections, per_source) else {
+        gateway.counters.connections_refused.increment(1);
+        // Closing with zero linger sends a reset and leaves no socket in TIME_WAIT.
+        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        return;
+    };
+    let _ = stream.set_nodelay(true);
+    let conn = Arc::new(ConnFacts { peer, side, source, is_trusted_proxy });
+    gateway.tasks.spawn_light(serve_connection(Arc::clone(gateway), stream, conn, place));
+}
+
+async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, conn: Arc<ConnFacts>, place: Place) {
+    let _place = place;
+    let pulse = Arc::new(Pulse::default());
+    let now = gateway.clock.now().0;
+    pulse.idle_since.store(now, Ordering::Relaxed);
+    pulse.head_since.store(now + 1, Ordering::Relaxed);
+    let io = TokioIo::new(Watched { stream, pulse: Arc::clone(&pulse), gateway: Arc::clone(&gateway) });
+    let builder = http_builder(&gateway);
+    let service = {
+        let (gateway, pulse) = (Arc::clone(&gateway), Arc::clone(&pulse));
+        service_fn(move |request| {
+            let serving = Serving::begin(&gateway, &pulse);
+            let (gateway, conn) = (Arc::clone(&gateway), Arc::clone(&conn));
+            async move { Ok::<_, std::convert::Infallible>(crate::path::run(gateway, conn, serving, request).await) }
+        })
+    };
+    let served = builder.serve_connection(io, service);
+    tokio::pin!(served);
+    let draining = gateway.draining.clone();
+    let mut is_draining = false;
+    loop {
+        tokio::select! {
+            _ = served.as_mut() => return,
+            () = watchdog(&gateway, &pulse) => {
+                gateway.counters.connections_stalled.increment(1);
+                return;
+            }
+            () = draining.cancelled(), if !is_draining => {
+                is_draining = true;
+                served.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Returns when the connection has stalled: a head that does not end, idleness, a reader that takes nothing.
+async fn watchdog(gateway: &Gateway, pulse: &Pulse) {
+    let limits = &gateway.limits;
+    loop {
+        tokio::time::sleep(WATCH_EVERY).await;
+        let now = gateway.clock.now();
+        let over = |since: u64, limit_ms: u64| since > 0 && now.since(Millis(since - 1)).0 >= limit_ms;
+        let serving = pulse.serving.load(Ordering::Relaxed) > 0;
+        let idle_since = pulse.idle_since.load(Ordering::Relaxed);
+        let is_stalled = over(pulse.stalled_since.load(Ordering::Relaxed), limits.write_stall_ms)
+            || (!serving && over(pulse.head_since.load(Ordering::Relaxed), limits.header_deadline_ms))
+            || (!serving && over(idle_since + 1, limits.idle_ms));
+        if is_stalled {
+            return;
+        }
+    }
+}
+
+fn http_builder(gateway: &Gateway) -> auto::Builder<TokioExecutor> {
+    let limits = &gateway.limits;
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let as_usize = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(as_usize(limits.header_bytes).max(8192))
+        .keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(as_usize(limits.http2_pending_resets))
+        .max_local_error_reset_streams(as_usize(limits.http2_local_resets))
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(256 * 1024)
+        .max_send_buf_size(64 * 1024)
+        .keep_alive_interval(Duration::from_secs(15))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}

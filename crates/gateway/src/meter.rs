@@ -1,0 +1,195 @@
+//! Reserve before, settle after, and remember what is to be written: the driver of the pure meter.
+//!
+//! What must stay true: nothing starts without a hold, every hold is settled, and usage rows are lost only if the process is killed
+//! within seconds of the answer's end. Rows are content-free.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rempart_domain::{AccountId, Band, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
+use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Rates, Reservation};
+use rempart_store::{Store, UsageRow};
+
+use crate::clock::Clock;
+use crate::ctx::Ctx;
+use crate::refusal::Refusal;
+
+type RowKey = (AccountId, Option<KeyId>, Day, String);
+
+/// The platform's meter.
+#[derive(Debug)]
+pub struct Metering {
+    meter: Mutex<Meter>,
+    rows: Mutex<HashMap<RowKey, UsageRow>>,
+    rows_max: usize,
+    clock: Arc<Clock>,
+}
+
+/// A hold that is settled when dropped, with what was used until then.
+#[derive(Debug)]
+pub struct Reserved {
+    metering: Arc<Metering>,
+    hold: Option<Hold>,
+    model: String,
+    usage: Usage,
+}
+
+impl Metering {
+    /// An empty meter.
+    pub fn new(rows_max: u64, clock: Arc<Clock>) -> Arc<Self> {
+        Arc::new(Self {
+            meter: Mutex::new(Meter::new(rempart_metering::Limits::default())),
+            rows: Mutex::new(HashMap::new()),
+            rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX),
+            clock,
+        })
+    }
+
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rows(&self) -> MutexGuard<'_, HashMap<RowKey, UsageRow>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: self.clock.now(), wall: self.clock.seconds() }
+    }
+
+    /// Holds what the request may cost at most. Gives back the answer's cap and what the account's answers usually stay under.
+    pub fn reserve(
+        self: &Arc<Self>,
+        ctx: &Ctx,
+        model: &str,
+        input: TokenCount,
+        output_cap: TokenCount,
+    ) -> Result<(Reserved, TokenCount, TokenCount), Refusal> {
+        let (payer, account_budget, key_budget) = budgets(ctx)?;
+        let reservation = Reservation { payer, band: ctx.band, account_budget, key_budget, input, output_cap };
+        let at = self.moment();
+        let mut meter = self.meter();
+        let hold = meter.reserve(at, &reservation).map_err(refusal)?;
+        let cap = hold.output_cap();
+        let expected = meter.expected_output(payer.account, ctx.band, cap);
+        drop(meter);
+        let reserved =
+            Reserved { metering: Arc::clone(self), hold: Some(hold), model: model.to_owned(), usage: Usage::default() };
+        Ok((reserved, cap, expected))
+    }
+
+    /// The numbers of the `x-ratelimit-*` headers; none for an unlimited account.
+    pub fn rates(&self, ctx: &Ctx) -> Rates {
+        let Ok((payer, account_budget, key_budget)) = budgets(ctx) else {
+            return Rates::default();
+        };
+        if account_budget.requests_per_minute.is_none()
+            && account_budget.tokens_per_minute.is_none()
+            && key_budget == Budget::UNLIMITED
+        {
+            return Rates::default();
+        }
+        self.meter().rates(self.moment(), payer, &account_budget, &key_budget)
+    }
+
+    /// What the store knows of today for a key that was looked up: a restart gives no day again.
+    pub fn restore(&self, payer: Payer, day: Day, tokens: u64, requests: u64) {
+        let at = self.moment();
+        // A full table forgets an idle account's day; that is its stated bound.
+        let _ = self.meter().restore(at, payer, day, tokens, requests);
+    }
+
+    fn add_row(&self, payer: Payer, model: String, usage: Usage) {
+        let day = self.clock.date().day();
+        let mut rows = self.rows();
+        if rows.len() >= self.rows_max && !rows.contains_key(&(payer.account, payer.key, day, model.clone())) {
+            tracing::debug!("usage table is full; a row is not written");
+            return;
+        }
+        let row = rows.entry((payer.account, payer.key, day, model.clone())).or_insert(UsageRow {
+            account: payer.account,
+            key: payer.key,
+            day,
+            model,
+            requests: 0,
+            input: 0,
+            output: 0,
+            cached: 0,
+            reasoning: 0,
+        });
+        row.requests += 1;
+        row.input += u64::from(usage.input.0);
+        row.output += u64::from(usage.output.0);
+        row.cached += u64::from(usage.cached_input.0);
+        row.reasoning += u64::from(usage.reasoning.0);
+    }
+
+    /// Rows not written yet of an account, so that its usage page is true to the moment.
+    pub fn unwritten(&self, account: AccountId) -> Vec<UsageRow> {
+        self.rows().values().filter(|row| row.account == account).cloned().collect()
+    }
+
+    /// Writes what has gathered; what cannot be written is kept for the next time.
+    pub async fn flush(&self, store: &Store) {
+        let rows: Vec<UsageRow> = std::mem::take(&mut *self.rows()).into_values().collect();
+        if rows.is_empty() {
+            return;
+        }
+        if store.add_usage(rows.clone()).await.is_err() {
+            let mut kept = self.rows();
+            for row in rows {
+                let key = (row.account, row.key, row.day, row.model.clone());
+                let has_room = kept.len() < self.rows_max;
+                match kept.get_mut(&key) {
+                    Some(newer) => {
+                        newer.requests += row.requests;
+                        newer.input += row.input;
+                        newer.output += row.output;
+                        newer.cached += row.cached;
+                        newer.reasoning += row.reasoning;
+                    }
+                    None if has_room => {
+                        kept.insert(key, row);
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+}
+
+impl Reserved {
+    /// What was used; settled on drop.
+    pub const fn set_usage(&mut self, usage: Usage) {
+        self.usage = usage;
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            let payer = hold.payer();
+            let at = self.metering.moment();
+            self.metering.meter().settle(at, hold, self.usage);
+            if self.usage != Usage::default() {
+                self.metering.add_row(payer, std::mem::take(&mut self.model), self.usage);
+            }
+        }
+    }
+}
+
+fn budgets(ctx: &Ctx) -> Result<(Payer, Budget, Budget), Refusal> {
+    let account = ctx.principal.account.ok_or(ReasonCode::NotSignedIn)?;
+    let key = ctx.key.as_ref().map(|k| k.id);
+    let key_budget = Budget { tokens_per_day: ctx.key.as_ref().and_then(|k| k.budget_tokens), ..Budget::UNLIMITED };
+    let band = if ctx.band == Band::Suspended { Band::Suspended } else { ctx.band };
+    Ok((Payer { account, key }, Budget::of_band(band), key_budget))
+}
+
+fn refusal(error: BudgetError) -> Refusal {
+    let refusal = Refusal::from(error.reason());
+    match error.reason() {
+        ReasonCode::BudgetExhausted => Refusal { retry_after: None, ..refusal },
+        _ => refusal.retry_after(error.retry_after().max(Millis(1))),
+    }
+}

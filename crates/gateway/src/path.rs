@@ -1,0 +1,114 @@
+//! THE PATH. Every step that a request goes through, in order, on this screen. Read this file first.
+//!
+//! Order is code: a credential is looked at before any rule on addresses; a refusal is written before axum's router is asked, so that
+//! it costs microseconds; health is answered before everything, and takes no permit.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use rempart_domain::{Principal, ReasonCode};
+
+use crate::authorise::{authorise, check_origin};
+use crate::body::Body;
+use crate::ctx::{ConnFacts, Ctx, Source};
+use crate::identify::{self, Identified};
+use crate::listen::Serving;
+use crate::observe::{Observation, Watch};
+use crate::refusal::Refusal;
+use crate::routes;
+use crate::{Gateway, cors, health, respond, serve};
+
+/// Serves one request: listen → identify → admit → serve → meter, observed at the end of its body.
+pub async fn run(
+    gateway: Arc<Gateway>,
+    conn: Arc<ConnFacts>,
+    serving: Serving,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    // 1. What is known before anything is asked: time, id, address, route.
+    let arrived = Instant::now();
+    let (parts, incoming) = request.into_parts();
+    let request_id = gateway.next_request_id();
+    let source = source_of(&conn, &parts);
+    let found = routes::find(conn.side, &parts.method, parts.uri.path());
+    let route = found.unwrap_or_else(|| routes::missing(parts.uri.path()));
+
+    // 2. Health: no permit, no identity, no record.
+    if let Some(response) = health::answer(&gateway, route) {
+        return response;
+    }
+
+    // 3. A browser of another origin asks what it may: answered by list, without identifying anybody.
+    if let Some(response) = cors::preflight(&gateway, &parts, request_id) {
+        return response;
+    }
+    let origin = cors::allowed_origin(&gateway, &parts);
+
+    // 4. Who asks? Before where they come from. No I/O for a known caller.
+    let identified = identify::identify(&gateway, &parts).await;
+    let (principal, key, identity_refusal) = match identified {
+        Ok(Identified { principal, key }) => (principal, key, None),
+        Err(refusal) => (Principal::VISITOR, None, Some(refusal)),
+    };
+
+    // 5. Standing, through the one function: frozen snapshot, then demotions, then what session or key carries.
+    let band = gateway.revocations.band(&principal);
+    let observation = Arc::new(Observation::default());
+    let ctx = Ctx { request_id, conn, source, arrived, route, principal, band, key, observation };
+    let watch = Watch::new(Arc::clone(&gateway.observer), &ctx, gateway.clock.now());
+
+    // 6. May they? One function before every protocol, then where the call came from, then whether we are stopping.
+    let checked = match identity_refusal {
+        Some(refusal) if route.access != routes::Access::Open => Err(refusal),
+        _ => check(&gateway, &ctx, &parts, found.is_some()),
+    };
+    if let Err(refusal) = checked {
+        return finish(&gateway, respond::refuse(&gateway, &ctx, &parts, refusal), &ctx, watch, serving, origin);
+    }
+
+    // 7. Serve: admission to the scarce resource, work, metering. Axum's router is asked here and nowhere else.
+    let ctx = Arc::new(ctx);
+    let response = serve::call(&gateway, Arc::clone(&ctx), parts, incoming).await;
+
+    // 8. Observe: one content-free record at the end of the body, however it ends.
+    finish(&gateway, response, &ctx, watch, serving, origin)
+}
+
+/// Step 6: the checks that need no body.
+fn check(gateway: &Gateway, ctx: &Ctx, parts: &http::request::Parts, is_route: bool) -> Result<(), Refusal> {
+    if !is_route {
+        return Err(ReasonCode::NotFound.into());
+    }
+    authorise(ctx.route, &ctx.principal)?;
+    let expected = gateway.origin_of(ctx.conn.side, parts);
+    check_origin(ctx.route, &parts.method, &parts.headers, &ctx.principal, &expected)?;
+    if gateway.draining.is_cancelled() {
+        return Err(ReasonCode::Draining.into());
+    }
+    Ok(())
+}
+
+fn finish(
+    gateway: &Gateway,
+    mut response: Response<Body>,
+    ctx: &Ctx,
+    watch: Watch,
+    serving: Serving,
+    origin: Option<http::HeaderValue>,
+) -> Response<Body> {
+    respond::set_common_headers(gateway, &mut response, ctx);
+    if let Some(origin) = origin {
+        cors::set_headers(&mut response, origin);
+    }
+    response.map(|body| body.watched(watch, serving))
+}
+
+/// The caller's source: the peer, or what a trusted proxy says.
+fn source_of(conn: &ConnFacts, parts: &http::request::Parts) -> Source {
+    if !conn.is_trusted_proxy {
+        return conn.source;
+    }
+    identify::forwarded_for(parts).map_or(conn.source, |address| Source::of(*address.expose()))
+}

@@ -1,0 +1,89 @@
+//! Housekeeping beside the path: ticks of the queues, usage to the store, parked answers, clocks. None of it is waited for by a request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rempart_domain::Standing;
+
+use crate::Gateway;
+
+const TICK: Duration = Duration::from_millis(50);
+const SECOND: Duration = Duration::from_secs(1);
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// Starts the tasks.
+pub(crate) fn start(gateway: &Arc<Gateway>) {
+    gateway.tasks.spawn(
+        "tick lanes",
+        every(Arc::clone(gateway), TICK, |gateway| {
+            for lane in gateway.lanes() {
+                lane.tick();
+            }
+        }),
+    );
+    gateway.tasks.spawn(
+        "second",
+        every(Arc::clone(gateway), SECOND, |gateway| {
+            gateway.clock.slew();
+            gateway.revocations.tick(gateway.clock.seconds());
+            gateway.generations.forget_old(rempart_domain::Millis(gateway.limits.generation_parked_ms));
+        }),
+    );
+    let flushing = Arc::clone(gateway);
+    gateway.tasks.spawn("flush", async move {
+        let stop = flushing.tasks.stopping();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(FLUSH) => {}
+                () = stop.cancelled() => return,
+            }
+            flushing.store.probe().await;
+            flushing.metering.flush(&flushing.store).await;
+            set_gauges(&flushing);
+            // Histograms gather samples until they are folded; nobody may ever read the page.
+            let _ = flushing.metrics.render();
+        }
+    });
+}
+
+async fn every(gateway: Arc<Gateway>, period: Duration, work: impl Fn(&Gateway) + Send + 'static) {
+    let stop = gateway.tasks.stopping();
+    let mut timer = tokio::time::interval(period);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = timer.tick() => work(&gateway),
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Gauges are read from where the numbers live, when somebody asks or every few seconds.
+pub(crate) fn set_gauges(gateway: &Gateway) {
+    let metrics = &gateway.metrics;
+    for lane in gateway.lanes() {
+        let state = lane.snapshot();
+        let engine = lane.engine.name().to_owned();
+        let mut held = 0_u64;
+        for (group, band) in state.groups.iter().zip([Standing::Member, Standing::Newcomer, Standing::Visitor]) {
+            let labels = [("resource", engine.clone()), ("band", band.as_str().to_owned())];
+            metrics.set_gauge("rempart_queue_len", &labels, f64::from(group.queued));
+            metrics.set_gauge("rempart_in_flight", &labels, f64::from(group.in_flight));
+            held += group.kv_tokens;
+        }
+        let kv = |word: &str, value: u64| {
+            let labels = [("engine", engine.clone()), ("state", word.to_owned())];
+            #[allow(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
+            metrics.set_gauge("rempart_engine_kv_tokens", &labels, value as f64);
+        };
+        kv("reserved", held);
+        kv("capacity", state.capacity.kv_tokens);
+        if let Some(load) = lane.engine.load() {
+            kv("used", u64::from(load.kv_tokens_used));
+        }
+    }
+    metrics.set_gauge("rempart_gate_level", &[], gateway.config.registration as u8 as f64);
+    metrics.set_gauge("rempart_posture", &[], 0.0);
+    #[allow(clippy::cast_precision_loss, reason = "a number of connections")]
+    metrics.set_gauge("rempart_connections_open", &[], gateway.connections.open() as f64);
+}
