@@ -21,8 +21,8 @@ pub use ctx::{PageCtx, Site};
 pub use field_error::{Field, FieldError};
 pub use locale::{LOCALE_COOKIE, LOCALE_PARAM, Locale};
 pub use pages::{
-    account_page, console_home_page, conversation_page, first_run_page, home_page, refusal_page, register_page,
-    sign_in_page, status_page,
+    account_page, console_home_page, console_refusal_page, console_sign_in_page, conversation_page, first_run_page,
+    home_page, refusal_page, register_page, sign_in_page, status_page,
 };
 pub use view::account::{
     AccountAction, AccountNotice, AccountView, KeyRow, RegisterView, SessionRow, SignInView, UsageRow,

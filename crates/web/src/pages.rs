@@ -231,3 +231,13 @@ page!('a, /** `/status`, for everybody. */ status_page, StatusTemplate, "status.
 page!('a, /** A refusal, for people. */ refusal_page, RefusalTemplate, "refusal.html", RefusalView<'a>, public);
 page!('a, /** The console's `/first-run`. */ first_run_page, FirstRunTemplate, "first_run.html", FirstRunView<'a>, console);
 page!('a, /** The console's `/`. */ console_home_page, ConsoleTemplate, "console_home.html", ConsoleView<'a>, console);
+
+/// The console's `/sign-in`: as [`sign_in_page`], without the way to register.
+pub fn console_sign_in_page<'a>(ctx: &'a PageCtx<'a>, view: &'a SignInView<'a>) -> String {
+    html(&SignInTemplate { p: Frame::console(ctx), view })
+}
+
+/// A refusal on the console.
+pub fn console_refusal_page<'a>(ctx: &'a PageCtx<'a>, view: &'a RefusalView<'a>) -> String {
+    html(&RefusalTemplate { p: Frame::console(ctx), view })
+}
