@@ -17,7 +17,11 @@ const CHUNK_BASE: u64 = 62_u64.pow(10);
 /// Value of each byte as a digit; 255 for none.
 const VALUES: [u8; 256] = values();
 
-#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler; indices are below 62")]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated by the compiler; indices are below 62"
+)]
 const fn values() -> [u8; 256] {
     let mut table = [255_u8; 256];
     let mut digit = 0;

@@ -12,11 +12,11 @@ mod rules;
 pub use line::HashLane;
 pub use phc::HashPrice;
 pub use pool::{HashError, HashPool, HashPoolLoad, HashPoolOptions, Verified};
-pub use rules::{
-    PASSWORD_BYTES_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, PasswordError, check_password, is_weak,
-};
+pub use rules::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, PasswordError, check_password, is_weak};
 
 #[cfg(test)]
 pub(crate) use line::{Line, LineLimits, Quote, Taken};
 #[cfg(test)]
-pub(crate) use phc::StoredHash;
+pub(crate) use phc::{StoredHash, Unusable};
+#[cfg(test)]
+pub(crate) use pool::Probe;

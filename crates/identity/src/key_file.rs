@@ -101,7 +101,8 @@ impl KeyFile {
         let (mut root, mut tickets) = (None, Vec::with_capacity(2));
         for line in lines.filter(|line| !line.trim().is_empty()) {
             let mut words = line.split_ascii_whitespace();
-            let (Some(kind), Some(id), Some(key), None) = (words.next(), words.next(), words.next(), words.next()) else {
+            let (Some(kind), Some(id), Some(key), None) = (words.next(), words.next(), words.next(), words.next())
+            else {
                 return Err("a line has not three words");
             };
             match kind {

@@ -333,6 +333,12 @@ impl Revocations {
         self.demoted_len.load(Ordering::Acquire)
     }
 
+    /// Holds every shard as a reader does.
+    #[cfg(test)]
+    pub(crate) fn hold_for_reading(&self) -> impl Sized + '_ {
+        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner)).collect::<Vec<_>>()
+    }
+
     fn change(&self, account: AccountId, change: impl FnOnce(&mut AccountState)) -> Result<(), IdentityError> {
         let len_max = self.limits.accounts_len_max;
         let full = IdentityError::Full { table: "account revocations", len_max };

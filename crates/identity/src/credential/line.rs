@@ -104,6 +104,14 @@ impl<J> Line<J> {
         if self.running() >= self.limits.workers {
             return Taken::Nothing;
         }
+        // Strangers may starve behind the known, but not in silence.
+        for lane in [HashLane::Known, HashLane::Unknown] {
+            let deadline = self.limits.deadline;
+            let late = self.queue(lane).pop_front_if(|first| now.since(first.since) > deadline);
+            if let Some(late) = late {
+                return Taken::Late(late.job);
+            }
+        }
         let lane = if self.first_that_may_run(HashLane::Known).is_some() {
             HashLane::Known
         } else if self.running_unknown < self.limits.unknown_running_max {
@@ -113,10 +121,7 @@ impl<J> Line<J> {
         };
         let at = self.first_that_may_run(lane);
         let Some(waiting) = at.and_then(|at| self.queue(lane).remove(at)) else { return Taken::Nothing };
-        let Waiting { job, quote, since } = waiting;
-        if now.since(since) > self.limits.deadline {
-            return Taken::Late(job);
-        }
+        let Waiting { job, quote, .. } = waiting;
         *self.running_of(lane) += 1;
         self.running_work = self.running_work.saturating_add(quote.work);
         self.foreign_running |= quote.is_foreign;
@@ -143,7 +148,7 @@ impl<J> Line<J> {
         self.unknown.retain(|waiting| is_wanted(&waiting.job));
     }
 
-    /// Everything that waits, taken out: the pool is closing.
+    /// Drops everything that waits: the pool is closing.
     pub(crate) fn clear(&mut self) {
         self.known.clear();
         self.unknown.clear();

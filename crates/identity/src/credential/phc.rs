@@ -129,12 +129,7 @@ fn argon2(price: HashPrice, version: Version, hash_len: usize) -> Result<Argon2<
 }
 
 /// Hashes a new password in `arena`, with a salt of 16 random bytes; `None` if a parameter is out of Argon2's range.
-pub(crate) fn hash_new(
-    password: &[u8],
-    salt: [u8; SALT_LEN],
-    price: HashPrice,
-    arena: &mut [Block],
-) -> Option<String> {
+pub(crate) fn hash_new(password: &[u8], salt: [u8; SALT_LEN], price: HashPrice, arena: &mut [Block]) -> Option<String> {
     let mut hash = [0_u8; HASH_LEN];
     let argon2 = argon2(price, Version::V0x13, HASH_LEN).ok()?;
     argon2.hash_password_into_with_memory(password, &salt, &mut hash, arena).ok()?;

@@ -126,7 +126,10 @@ struct Job {
 enum Task {
     Hash,
     /// `counts` is false for a dummy: whatever it finds, the answer is no.
-    Verify { stored: StoredHash, counts: bool },
+    Verify {
+        stored: StoredHash,
+        counts: bool,
+    },
 }
 
 enum Outcome {
@@ -221,6 +224,16 @@ impl HashPool {
         }
     }
 
+    /// A hash whose answer outlives the pool.
+    #[cfg(test)]
+    pub(crate) fn submit_hash(
+        &self,
+        lane: HashLane,
+        password: Secret<String>,
+    ) -> Result<oneshot::Receiver<Result<impl Sized + use<>, HashError>>, HashError> {
+        self.submit(lane, password, self.shared.options.price, Task::Hash)
+    }
+
     /// Queues a job or refuses it, without waiting; everything that can be refused is refused here.
     fn submit(
         &self,
@@ -287,7 +300,7 @@ impl Shared {
         let count = self.refused.fetch_add(1, Ordering::Relaxed);
         let wait = wait.0.clamp(1000, 60_000);
         // Spread evenly by the golden ratio: no two refusals of a burst come back together.
-        let spread = (count.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * (wait / 2) >> 32;
+        let spread = ((count.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * (wait / 2)) >> 32;
         HashError::Busy { retry_after: Millis((wait - wait / 4 + spread).max(1000)) }
     }
 
