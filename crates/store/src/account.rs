@@ -5,7 +5,13 @@
 
 use rempart_domain::{AccountId, AccountName, Day, Role, Secret, Sensitive, Standing, UnixMillis};
 
-use crate::{Store, StoreError};
+use crate::conn::{Conn, Row, Value, args};
+use crate::lane::Lane;
+use crate::seal::Sealer;
+use crate::{Store, StoreError, clock, queries};
+
+/// Rows of a deleted account removed in one commit.
+const PURGE_ROWS_MAX: i64 = 500;
 
 /// An account as stored.
 #[derive(Debug)]
@@ -68,66 +74,215 @@ pub struct EpochRow {
     pub created_day: Day,
 }
 
-impl Store {
-    /// Makes an account and its data key. Fails with `NameTaken`.
-    pub async fn create_account(&self, new: NewAccount) -> Result<(), StoreError> {
-        self.todo()
+/// The values of a new row, in the order of `account_insert.sql`.
+pub(crate) fn insert_args(sealer: &Sealer, new: &NewAccount) -> Result<Vec<Value>, StoreError> {
+    let email = new.email.as_ref();
+    Ok(args![
+        new.id.to_sql(),
+        new.name.as_str(),
+        i64::from(new.standing.to_u8()),
+        new.role.as_str(),
+        new.created.0,
+        email.map(|email| sealer.seal_email(new.id, email)).transpose()?,
+        email.map(|email| sealer.hash_email(email)),
+        new.password_hash.as_ref().map(|hash| sealer.seal_password(new.id, hash)).transpose()?,
+        new.locale.clone(),
+    ])
+}
+
+pub(crate) fn standing_of(stored: i64) -> Standing {
+    Standing::from_u8(u8::try_from(stored).unwrap_or(u8::MAX))
+}
+
+pub(crate) fn role_of(word: &str) -> Result<Role, StoreError> {
+    Role::parse(word).map_err(|_| StoreError::Corrupt("role"))
+}
+
+pub(crate) fn day_of(stored: i64) -> Day {
+    Day(u16::try_from(stored).unwrap_or(0))
+}
+
+pub(crate) fn epoch_of(stored: i64) -> u32 {
+    u32::try_from(stored).unwrap_or(u32::MAX)
+}
+
+fn account_of(sealer: &Sealer, mut row: Row) -> Result<Account, StoreError> {
+    let id = AccountId::from_sql(row.int(0)?);
+    let email = row.opt_bytes(5)?.map(|sealed| sealer.open_email(id, &sealed)).transpose()?;
+    let password_hash = row.opt_bytes(6)?.map(|sealed| sealer.open_password(id, &sealed)).transpose()?;
+    Ok(Account {
+        id,
+        name: AccountName::parse(&row.text(1)?).map_err(|_| StoreError::Corrupt("account name"))?,
+        standing: standing_of(row.int(2)?),
+        role: role_of(&row.text(3)?)?,
+        created: UnixMillis(row.int(4)?),
+        email,
+        password_hash,
+        epoch: epoch_of(row.int(7)?),
+        locale: row.opt_text(8)?,
+        good_days: u16::try_from(row.int(9)?).unwrap_or(u16::MAX),
+        last_good_day: day_of(row.int(10)?),
+    })
+}
+
+/// In one commit: the key is gone, nothing opens, sessions stay ended for ever.
+async fn delete_on(conn: &mut Conn, id: AccountId) -> Result<bool, StoreError> {
+    conn.execute(queries::DATA_KEY_DELETE, args![id.to_sql()]).await?;
+    if conn.execute(queries::ACCOUNT_DELETE, args![id.to_sql()]).await? == 0 {
+        return Ok(false);
     }
+    conn.execute(queries::DELETED_ACCOUNT_INSERT, args![id.to_sql(), clock::now_seconds().0]).await?;
+    conn.wants_truncate = true;
+    Ok(true)
+}
+
+impl Store {
+    /// Makes an account and its data key. Fails with `NameTaken`. Registration lane: last in every queue.
+    pub async fn create_account(&self, new: NewAccount) -> Result<(), StoreError> {
+        let row = insert_args(&self.inner.sealer, &new)?;
+        let data_key = args![new.id.to_sql(), self.inner.sealer.make_data_key(new.id)?];
+        self.write(Lane::Registration, |c| {
+            Box::pin(async move {
+                c.execute(queries::ACCOUNT_INSERT, row).await?;
+                c.execute(queries::DATA_KEY_INSERT, data_key).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// An account by id. Sign-in lane.
     pub async fn find_account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        self.todo()
+        let row = self.read_one(Lane::SignIn, queries::ACCOUNT_FIND, args![id.to_sql()]).await?;
+        row.map(|row| account_of(&self.inner.sealer, row)).transpose()
     }
+
     /// An account by name. Sign-in lane.
     pub async fn find_account_by_name(&self, name: &AccountName) -> Result<Option<Account>, StoreError> {
-        self.todo()
+        let row = self.read_one(Lane::SignIn, queries::ACCOUNT_FIND_BY_NAME, args![name.as_str()]).await?;
+        row.map(|row| account_of(&self.inner.sealer, row)).transpose()
     }
+
     /// The oldest account with that address, compared trimmed and without case.
     pub async fn find_account_by_email(&self, email: &Sensitive<String>) -> Result<Option<Account>, StoreError> {
-        self.todo()
+        let hash = self.inner.sealer.hash_email(email);
+        let row = self.read_one(Lane::Other, queries::ACCOUNT_FIND_BY_EMAIL, args![hash]).await?;
+        row.map(|row| account_of(&self.inner.sealer, row)).transpose()
     }
+
     /// Accounts in the order of their names, after `after`.
     pub async fn list_accounts(&self, after: Option<AccountName>, limit: u32) -> Result<Vec<Account>, StoreError> {
-        self.todo()
+        let after = after.as_ref().map_or("", AccountName::as_str);
+        let rows = self.read(Lane::Other, queries::ACCOUNT_LIST, args![after, i64::from(limit)]).await?;
+        rows.into_iter().map(|row| account_of(&self.inner.sealer, row)).collect()
     }
+
     /// True once somebody runs the platform.
     pub async fn has_operator(&self) -> Result<bool, StoreError> {
-        self.todo()
+        Ok(self.read_one(Lane::Other, queries::ACCOUNT_OPERATOR_ANY, vec![]).await?.is_some())
     }
+
     /// Sets the standing. The caller tells the sessions' side; after a restart [`Store::load_epochs`] does.
     pub async fn set_standing(&self, id: AccountId, standing: Standing) -> Result<(), StoreError> {
-        self.todo()
+        self.execute_one(Lane::Other, queries::ACCOUNT_SET_STANDING, args![id.to_sql(), i64::from(standing.to_u8())]).await
     }
+
     /// Sets the role.
     pub async fn set_role(&self, id: AccountId, role: Role) -> Result<(), StoreError> {
-        self.todo()
+        self.execute_one(Lane::Other, queries::ACCOUNT_SET_ROLE, args![id.to_sql(), role.as_str()]).await
     }
-    /// Sets the password hash (PHC). Sign-in lane.
+
+    /// Sets or clears the password hash (PHC). Sign-in lane.
     pub async fn set_password_hash(&self, id: AccountId, hash: Option<Secret<String>>) -> Result<(), StoreError> {
-        self.todo()
+        let sealed = hash.map(|hash| self.inner.sealer.seal_password(id, &hash)).transpose()?;
+        self.execute_one(Lane::SignIn, queries::ACCOUNT_SET_PASSWORD, args![id.to_sql(), sealed]).await
     }
+
     /// Sets or clears the mail address.
     pub async fn set_email(&self, id: AccountId, email: Option<Sensitive<String>>) -> Result<(), StoreError> {
-        self.todo()
+        let sealer = &self.inner.sealer;
+        let sealed = email.as_ref().map(|email| sealer.seal_email(id, email)).transpose()?;
+        let hash = email.as_ref().map(|email| sealer.hash_email(email));
+        self.execute_one(Lane::Other, queries::ACCOUNT_SET_EMAIL, args![id.to_sql(), sealed, hash]).await
     }
+
     /// Sets or clears the language.
     pub async fn set_locale(&self, id: AccountId, locale: Option<String>) -> Result<(), StoreError> {
-        self.todo()
+        self.execute_one(Lane::Other, queries::ACCOUNT_SET_LOCALE, args![id.to_sql(), locale]).await
     }
-    /// Ends all sessions of the account: returns the new epoch.
+
+    /// Ends all sessions of the account: returns the new epoch. Sign-in lane.
     pub async fn bump_epoch(&self, id: AccountId) -> Result<u32, StoreError> {
-        self.todo()
+        self.write(Lane::SignIn, move |c| {
+            Box::pin(async move {
+                let row = c.row(queries::ACCOUNT_BUMP_EPOCH, args![id.to_sql()]).await?;
+                Ok(epoch_of(row.ok_or(StoreError::NotFound)?.int(0)?))
+            })
+        })
+        .await
     }
-    /// Deletes an account: data key, keys and sessions in one commit, then what it wrote, in batches. False if there is none.
+
+    /// Deletes an account: data key, keys and sessions in one commit, then what it wrote, in small ones. False if there is none.
+    ///
+    /// When it returns an error after the first commit, the account is deleted and its content unreadable all the same;
+    /// [`Store::sweep`] removes the rest.
     pub async fn delete_account(&self, id: AccountId) -> Result<bool, StoreError> {
-        self.todo()
+        let is_deleted = self.write(Lane::Other, move |c| Box::pin(delete_on(c, id))).await?;
+        if is_deleted {
+            self.inner.data_keys.destroy(id);
+            self.purge(id).await?;
+        }
+        Ok(is_deleted)
     }
+
+    /// Removes what a deleted account left; returns the rows removed.
+    pub(crate) async fn purge(&self, id: AccountId) -> Result<u64, StoreError> {
+        let mut removed = 0_u64;
+        for sql in [queries::PURGE_MESSAGES, queries::PURGE_CONVERSATIONS] {
+            loop {
+                let rows = self.execute(Lane::Other, sql, args![id.to_sql(), PURGE_ROWS_MAX]).await?;
+                removed = removed.saturating_add(rows);
+                if rows < PURGE_ROWS_MAX.unsigned_abs() {
+                    break;
+                }
+            }
+        }
+        removed = removed.saturating_add(self.execute(Lane::Other, queries::PURGE_USAGE, args![id.to_sql()]).await?);
+        self.execute(Lane::Other, queries::DELETED_ACCOUNT_SET_PURGED, args![id.to_sql()]).await?;
+        Ok(removed)
+    }
+
     /// Every account whose sessions may carry something out of date, and every deleted one: whoever is not listed has epoch 0 and the
-    /// standing and role its sessions carry.
+    /// standing and role its sessions carry. Not bound by the usual deadline: it is read once, at start.
     pub async fn load_epochs(&self) -> Result<Vec<(AccountId, EpochRow)>, StoreError> {
-        self.todo()
+        let inner = &self.inner;
+        let changed = inner.database.read(Lane::Other, &inner.health, queries::ACCOUNT_LOAD_CHANGED, vec![]).await?;
+        let deleted = inner.database.read(Lane::Other, &inner.health, queries::DELETED_ACCOUNT_LOAD, vec![]).await?;
+        let mut epochs = Vec::with_capacity(changed.len().saturating_add(deleted.len()));
+        for mut row in changed {
+            let state = EpochRow {
+                epoch: epoch_of(row.int(1)?),
+                standing: standing_of(row.int(2)?),
+                role: role_of(&row.text(3)?)?,
+                created_day: UnixMillis(row.int(4)?).day(),
+            };
+            epochs.push((AccountId::from_sql(row.int(0)?), state));
+        }
+        let gone = EpochRow { epoch: u32::MAX, standing: Standing::Suspended, role: Role::None, created_day: Day(0) };
+        for row in deleted {
+            epochs.push((AccountId::from_sql(row.int(0)?), gone));
+        }
+        Ok(epochs)
     }
+
     /// Counts a day of good use once; the new number of good days if it was counted now.
     pub async fn record_good_day(&self, id: AccountId, day: Day) -> Result<Option<u16>, StoreError> {
-        self.todo()
+        self.write(Lane::Other, move |c| {
+            Box::pin(async move {
+                let row = c.row(queries::ACCOUNT_RECORD_GOOD_DAY, args![id.to_sql(), i64::from(day.0)]).await?;
+                row.map(|row| Ok(u16::try_from(row.int(0)?).unwrap_or(u16::MAX))).transpose()
+            })
+        })
+        .await
     }
 }

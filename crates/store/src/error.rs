@@ -72,6 +72,9 @@ pub enum StoreError {
     /// The master key cannot be read or made.
     #[error("master key: {0}")]
     MasterKey(&'static str),
+    /// The database cannot be reached when it is first opened.
+    #[error("cannot connect to the database")]
+    Connect(#[source] sqlx::Error),
     /// `[store] url` is none of the forms known.
     #[error("store url must be \"sqlite\", \"sqlite:PATH\" or \"postgres://…\"")]
     BadUrl,

@@ -2,9 +2,14 @@
 //!
 //! What must stay true: a record says enough of its account to admit a request without a second look-up.
 
-use rempart_domain::{AccountId, Day, KeyId, KeyScope, Role, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, KeyId, KeyScope, Role, Standing, UnixMillis, UnixSeconds};
 
-use crate::{Store, StoreError};
+use crate::conn::{Row, Value, args};
+use crate::lane::Lane;
+use crate::{Store, StoreError, clock, queries};
+
+/// Most keys shown.
+const LIST_LEN_MAX: i64 = 1000;
 
 /// A key to be recorded.
 #[derive(Debug, Clone)]
@@ -64,25 +69,72 @@ pub struct KeyRecord {
     pub epoch: u32,
 }
 
+/// The values of a new row, in the order of `key_insert.sql`.
+pub(crate) fn insert_args(new: &NewKey) -> Result<Vec<Value>, StoreError> {
+    let models = new.models.as_ref().map(serde_json::to_string).transpose().map_err(|_| StoreError::Corrupt("models of a key"))?;
+    Ok(args![
+        new.id.to_sql(),
+        new.account.to_sql(),
+        new.name.as_str(),
+        new.hash,
+        new.scope.as_str(),
+        models,
+        new.budget_tokens.map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX)),
+        new.created.0,
+        new.expires.map(|expires| expires.0),
+    ])
+}
+
+fn key_of(mut row: Row) -> Result<KeyRecord, StoreError> {
+    let models = row.opt_text(5)?.map(|text| serde_json::from_str(&text)).transpose();
+    let last_used = crate::account::day_of(row.int(10)?);
+    Ok(KeyRecord {
+        id: KeyId::from_sql(row.int(0)?),
+        account: AccountId::from_sql(row.int(1)?),
+        name: row.text(2)?,
+        hash: row.bytes(3)?.try_into().map_err(|_| StoreError::Corrupt("key hash"))?,
+        scope: KeyScope::parse(&row.text(4)?).map_err(|_| StoreError::Corrupt("key scope"))?,
+        models: models.map_err(|_| StoreError::Corrupt("models of a key"))?,
+        budget_tokens: row.opt_int(6)?.map(|tokens| u64::try_from(tokens).unwrap_or(0)),
+        created: UnixSeconds(row.int(7)?),
+        expires: row.opt_int(8)?.map(UnixSeconds),
+        revoked: row.opt_int(9)?.map(UnixSeconds),
+        last_used: (last_used != Day(0)).then_some(last_used),
+        standing: crate::account::standing_of(row.int(11)?),
+        role: crate::account::role_of(&row.text(12)?)?,
+        created_day: UnixMillis(row.int(13)?).day(),
+        epoch: crate::account::epoch_of(row.int(14)?),
+    })
+}
+
 impl Store {
     /// Records a key. `NotFound` if the account does not exist.
     pub async fn create_key(&self, new: NewKey) -> Result<(), StoreError> {
-        self.todo()
+        self.execute(Lane::Other, queries::KEY_INSERT, insert_args(&new)?).await.map(|_| ())
     }
+
     /// A key by its public half, revoked ones included. Sign-in lane.
     pub async fn find_key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {
-        self.todo()
+        self.read_one(Lane::SignIn, queries::KEY_FIND, args![id.to_sql()]).await?.map(key_of).transpose()
     }
+
     /// The account's keys, newest first, revoked ones included, at most 1 000.
     pub async fn list_keys(&self, account: AccountId) -> Result<Vec<KeyRecord>, StoreError> {
-        self.todo()
+        let rows = self.read(Lane::Other, queries::KEY_LIST, args![account.to_sql(), LIST_LEN_MAX]).await?;
+        rows.into_iter().map(key_of).collect()
     }
-    /// Revokes a key; false if it is unknown, another's or revoked already.
+
+    /// Revokes a key; false if it is unknown, another's or revoked already. Sign-in lane.
     pub async fn revoke_key(&self, account: AccountId, id: KeyId) -> Result<bool, StoreError> {
-        self.todo()
+        let row = args![account.to_sql(), id.to_sql(), clock::now_seconds().0];
+        Ok(self.execute(Lane::SignIn, queries::KEY_REVOKE, row).await? > 0)
     }
-    /// Usable keys, the last used first: warms the cache at start, so that known callers outlive a database outage.
+
+    /// Usable keys, the last used first: warms the cache at start, so that known callers outlive a database outage. Not bound by the
+    /// usual deadline.
     pub async fn load_keys(&self, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
-        self.todo()
+        let inner = &self.inner;
+        let rows = inner.database.read(Lane::Other, &inner.health, queries::KEY_LOAD, args![i64::from(limit)]).await?;
+        rows.into_iter().map(key_of).collect()
     }
 }

@@ -2,7 +2,9 @@
 
 use rempart_domain::{AccountId, UnixSeconds};
 
-use crate::{Store, StoreError};
+use crate::conn::args;
+use crate::lane::Lane;
+use crate::{Store, StoreError, queries};
 
 /// What a link opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,25 +30,59 @@ pub struct Link {
     pub expires: UnixSeconds,
 }
 
+impl LinkPurpose {
+    /// The word stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::SignIn => "sign_in",
+            Self::ConfirmEmail => "confirm_email",
+            Self::Invite => "invite",
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self, StoreError> {
+        [Self::Operator, Self::SignIn, Self::ConfirmEmail, Self::Invite]
+            .into_iter()
+            .find(|purpose| purpose.as_str() == word)
+            .ok_or(StoreError::Corrupt("link purpose"))
+    }
+}
+
 impl Store {
     /// Records a link by the SHA-256 of its secret.
     pub async fn create_link(&self, hash: [u8; 32], account: Option<AccountId>, purpose: LinkPurpose, expires: UnixSeconds) -> Result<(), StoreError> {
-        self.todo()
+        let row = args![hash, account.map(AccountId::to_sql), purpose.as_str(), expires.0];
+        self.execute(Lane::Other, queries::LINK_INSERT, row).await.map(|_| ())
     }
+
     /// Takes a link: only one caller ever gets it, and none after it expired. Sign-in lane.
     pub async fn take_link(&self, hash: [u8; 32], now: UnixSeconds) -> Result<Option<Link>, StoreError> {
-        self.todo()
+        self.write(Lane::SignIn, move |c| {
+            Box::pin(async move {
+                let Some(mut row) = c.row(queries::LINK_TAKE, args![hash]).await? else { return Ok(None) };
+                let expires = UnixSeconds(row.int(2)?);
+                let purpose = LinkPurpose::parse(&row.text(1)?)?;
+                let link = Link { account: row.opt_int(0)?.map(AccountId::from_sql), purpose, expires };
+                Ok((expires > now).then_some(link))
+            })
+        })
+        .await
     }
+
     /// Forgets all links of a purpose (such as an older operator link).
     pub async fn delete_links(&self, purpose: LinkPurpose) -> Result<u64, StoreError> {
-        self.todo()
+        self.execute(Lane::Other, queries::LINK_DELETE_OF_PURPOSE, args![purpose.as_str()]).await
     }
+
     /// A setting's value.
     pub async fn get_setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        self.todo()
+        let row = self.read_one(Lane::Other, queries::SETTING_FIND, args![name]).await?;
+        row.map(|mut row| row.text(0)).transpose()
     }
+
     /// Sets a setting.
     pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        self.todo()
+        self.execute(Lane::Other, queries::SETTING_SET, args![name, value]).await.map(|_| ())
     }
 }

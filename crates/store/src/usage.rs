@@ -2,7 +2,9 @@
 
 use rempart_domain::{AccountId, Day, KeyId};
 
-use crate::{Store, StoreError};
+use crate::conn::args;
+use crate::lane::Lane;
+use crate::{Store, StoreError, queries};
 
 /// Something to be added to a day's usage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +46,64 @@ pub struct UsageDay {
     pub reasoning: u64,
 }
 
+/// More than any day can hold; keeps sums within 64 bits.
+const COUNT_MAX: u64 = 1 << 53;
+
+fn to_sql(count: u64) -> i64 {
+    count.min(COUNT_MAX).cast_signed()
+}
+
+fn from_sql(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
 impl Store {
     /// Adds to what is there, all rows or none. Rows of deleted accounts are dropped.
     pub async fn add_usage(&self, rows: Vec<UsageRow>) -> Result<(), StoreError> {
-        self.todo()
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.write(Lane::Other, move |c| {
+            Box::pin(async move {
+                for row in rows {
+                    let (key, day) = (row.key.map_or(0, KeyId::to_sql), i64::from(row.day.0));
+                    let counts = [row.requests, row.input, row.output, row.cached, row.reasoning];
+                    let mut values = args![row.account.to_sql(), key, day, row.model];
+                    values.extend(counts.into_iter().map(|count| to_sql(count).into()));
+                    c.execute(queries::USAGE_ADD, values).await?;
+                    if row.key.is_some() {
+                        c.execute(queries::KEY_RECORD_USED, args![key, day]).await?;
+                    }
+                }
+                Ok(())
+            })
+        })
+        .await
     }
+
     /// Days with usage in `from..=to`, oldest first.
     pub async fn read_usage(&self, account: AccountId, from: Day, to: Day) -> Result<Vec<UsageDay>, StoreError> {
-        self.todo()
+        let range = args![account.to_sql(), i64::from(from.0), i64::from(to.0)];
+        let rows = self.read(Lane::Other, queries::USAGE_READ, range).await?;
+        let day_of = |row: &crate::conn::Row| {
+            Ok(UsageDay {
+                day: crate::account::day_of(row.int(0)?),
+                requests: from_sql(row.int(1)?),
+                input: from_sql(row.int(2)?),
+                output: from_sql(row.int(3)?),
+                cached: from_sql(row.int(4)?),
+                reasoning: from_sql(row.int(5)?),
+            })
+        };
+        rows.iter().map(day_of).collect()
     }
+
     /// Tokens (input and output) ever spent by the account, or by one of its keys.
     pub async fn budget_spent(&self, account: AccountId, key: Option<KeyId>) -> Result<u64, StoreError> {
-        self.todo()
+        let row = match key {
+            None => self.read_one(Lane::Other, queries::USAGE_SPENT, args![account.to_sql()]).await?,
+            Some(key) => self.read_one(Lane::Other, queries::USAGE_SPENT_BY_KEY, args![account.to_sql(), key.to_sql()]).await?,
+        };
+        row.map_or(Ok(0), |row| row.int(0).map(from_sql))
     }
 }

@@ -1,0 +1,1 @@
+SELECT id FROM account WHERE role = 'operator' LIMIT 1

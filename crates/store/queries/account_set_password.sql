@@ -1,0 +1,1 @@
+UPDATE account SET password_sealed = $2 WHERE id = $1

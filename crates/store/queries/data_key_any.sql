@@ -1,0 +1,1 @@
+SELECT account_id FROM data_key LIMIT 1

@@ -1,0 +1,1 @@
+DELETE FROM data_key WHERE account_id = $1

@@ -1,0 +1,1 @@
+SELECT wrapped FROM data_key WHERE account_id = $1

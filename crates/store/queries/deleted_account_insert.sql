@@ -1,0 +1,1 @@
+INSERT INTO deleted_account (id, deleted, is_purged) VALUES ($1, $2, 0)

@@ -1,0 +1,1 @@
+DELETE FROM link WHERE hash IN (SELECT hash FROM link WHERE expires <= $1 LIMIT $2)

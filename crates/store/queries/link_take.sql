@@ -1,0 +1,1 @@
+DELETE FROM link WHERE hash = $1 RETURNING account_id, purpose, expires

@@ -1,0 +1,1 @@
+UPDATE message SET status = 'cut' WHERE status = 'streaming'

@@ -1,0 +1,1 @@
+SELECT id FROM message WHERE id = $1 AND conversation_id = $2

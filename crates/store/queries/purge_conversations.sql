@@ -1,0 +1,1 @@
+DELETE FROM conversation WHERE id IN (SELECT id FROM conversation WHERE account_id = $1 LIMIT $2)

@@ -1,0 +1,1 @@
+DELETE FROM usage WHERE account_id = $1

@@ -1,0 +1,1 @@
+UPDATE session SET ended = $2 WHERE account_id = $1 AND ended IS NULL RETURNING id, expires

@@ -1,0 +1,244 @@
+//! The two databases behind one face: `read` a statement, `write` a piece of work in a transaction.
+//!
+//! What must stay true: sign-in has connections of its own in both; whoever waits is counted and bounded; nobody waits longer than a
+//! deadline.
+
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Database, Pool};
+use tokio::sync::Semaphore;
+
+use crate::conn::{Conn, Link, Row, Value};
+use crate::error::{Outage, StoreError};
+use crate::health::Health;
+use crate::lane::{DEADLINE, Lane, Work};
+
+/// Readers of an SQLite file: sign-in's own, and the others'.
+const SQLITE_READERS: (u32, u32) = (2, 4);
+
+/// The write-ahead log is cut back to this after a checkpoint: 64 MiB.
+const WAL_LEN_MAX: &str = "67108864";
+
+/// How long a lock held by another process is waited for.
+const BUSY_WAIT: Duration = Duration::from_secs(3);
+
+/// Connections by lane. `SignIn` never waits behind another lane's work.
+#[derive(Debug)]
+pub(crate) struct Pools<DB: Database> {
+    pub(crate) sign_in: Pool<DB>,
+    pub(crate) other: Pool<DB>,
+}
+
+impl<DB: Database> Pools<DB> {
+    fn of(&self, lane: Lane) -> &Pool<DB> {
+        if lane == Lane::SignIn { &self.sign_in } else { &self.other }
+    }
+}
+
+/// The file that was opened: another one under the same name is not our database, and what is written to one that lost its name is lost.
+#[derive(Debug, Clone)]
+pub(crate) struct FileIdentity {
+    pub(crate) path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    pub(crate) fn of(path: &Path) -> std::io::Result<Self> {
+        std::fs::metadata(path).map(|meta| Self { path: path.to_owned(), device: meta.dev(), inode: meta.ino() })
+    }
+
+    /// False once the file was moved away or replaced under us.
+    pub(crate) fn is_there(&self) -> bool {
+        Self::of(&self.path).is_ok_and(|now| (now.device, now.inode) == (self.device, self.inode))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct SqliteFile {
+    pub(crate) readers: Pools<sqlx::Sqlite>,
+    pub(crate) file: FileIdentity,
+}
+
+#[derive(Debug)]
+pub(crate) struct PostgresServer {
+    pub(crate) pools: Pools<sqlx::Postgres>,
+    /// One connection for the probe, so that a full pool does not look like a dead server.
+    pub(crate) probe: PgPool,
+    /// Registrations at once.
+    registrations: Semaphore,
+}
+
+#[derive(Debug)]
+pub(crate) enum AnyDatabase {
+    Sqlite(SqliteFile),
+    Postgres(PostgresServer),
+}
+
+/// Who may wait, by lane.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    sign_in: Semaphore,
+    other: Semaphore,
+    len_max: usize,
+}
+
+impl Waiting {
+    pub(crate) fn new(len_max: usize) -> Self {
+        let len_max = len_max.clamp(1, Semaphore::MAX_PERMITS);
+        Self { sign_in: Semaphore::new(len_max), other: Semaphore::new(len_max), len_max }
+    }
+
+    pub(crate) fn enter(&self, lane: Lane) -> Result<tokio::sync::SemaphorePermit<'_>, StoreError> {
+        let queue = if lane == Lane::SignIn { &self.sign_in } else { &self.other };
+        queue.try_acquire().map_err(|_| StoreError::Unavailable(Outage::QueueFull))
+    }
+
+    pub(crate) fn lens(&self) -> [usize; 3] {
+        [self.len_max.saturating_sub(self.sign_in.available_permits()), self.len_max.saturating_sub(self.other.available_permits()), 0]
+    }
+}
+
+fn pool_options<DB: Database>(connections: u32) -> PoolOptions<DB> {
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(DEADLINE)
+        .acquire_slow_threshold(Duration::from_secs(86_400))
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+/// Options every SQLite connection shares. The file must exist: it is made by [`create_private`], never by SQLite.
+pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_WAIT)
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging()
+}
+
+pub(crate) fn sqlite_writer(path: &Path, pages_max: Option<u32>) -> SqlitePool {
+    let mut options = sqlite_options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("secure_delete", "ON")
+        .pragma("journal_size_limit", WAL_LEN_MAX);
+    if let Some(pages) = pages_max {
+        options = options.pragma("max_page_count", pages.to_string());
+    }
+    pool_options(1).test_before_acquire(false).connect_lazy_with(options)
+}
+
+/// Makes an empty file readable by its owner only; SQLite gives its log files the same mode.
+pub(crate) fn create_private(path: &Path) -> Result<(), StoreError> {
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|e| StoreError::file("create", folder, e))?;
+    }
+    let made = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|e| StoreError::file("open", path, e))
+}
+
+impl SqliteFile {
+    pub(crate) fn open(file: FileIdentity) -> Self {
+        let reader = |connections| {
+            let options = sqlite_options(&file.path).pragma("query_only", "ON");
+            pool_options(connections).test_before_acquire(false).connect_lazy_with(options)
+        };
+        let readers = Pools { sign_in: reader(SQLITE_READERS.0), other: reader(SQLITE_READERS.1) };
+        Self { readers, file }
+    }
+}
+
+impl PostgresServer {
+    /// `connections_max` is split: a quarter for sign-in, one for the probe, the rest for the others.
+    pub(crate) fn open(url: &str, connections_max: u32) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url.parse().map_err(|_: sqlx::Error| StoreError::BadUrl)?;
+        let options = options.application_name("rempart").disable_statement_logging();
+        let pool = |connections| {
+            pool_options::<sqlx::Postgres>(connections)
+                .after_connect(|conn, _| {
+                    Box::pin(async move {
+                        // A caller's deadline bounds the server's work too; what is acknowledged is on disk.
+                        sqlx::raw_sql("SET statement_timeout = '5s'; SET synchronous_commit = on").execute(conn).await.map(|_| ())
+                    })
+                })
+                .connect_lazy_with(options.clone())
+        };
+        let connections = connections_max.max(4);
+        let sign_in = (connections / 4).max(1);
+        let other = connections.saturating_sub(sign_in).saturating_sub(1).max(2);
+        let registrations = usize::try_from(other / 2).unwrap_or(1).max(1);
+        Ok(Self { pools: Pools { sign_in: pool(sign_in), other: pool(other) }, probe: pool(1), registrations: Semaphore::new(registrations) })
+    }
+}
+
+impl AnyDatabase {
+    /// A connection to read with.
+    async fn reader(&self, lane: Lane, health: &Arc<Health>) -> Result<Conn, StoreError> {
+        let link = match self {
+            Self::Sqlite(file) => file.readers.of(lane).acquire().await.map(Link::Sqlite),
+            Self::Postgres(server) => server.pools.of(lane).acquire().await.map(Link::Postgres),
+        };
+        link.map(|link| Conn::new(link, health)).map_err(|error| {
+            health.note_error(&error);
+            StoreError::from(error)
+        })
+    }
+
+    /// Runs one reading statement.
+    pub(crate) async fn read(&self, lane: Lane, health: &Arc<Health>, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        self.reader(lane, health).await?.rows(sql, args).await
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(file) => {
+                file.readers.sign_in.close().await;
+                file.readers.other.close().await;
+            }
+            Self::Postgres(server) => {
+                server.pools.sign_in.close().await;
+                server.pools.other.close().await;
+                server.probe.close().await;
+            }
+        }
+    }
+}
+
+impl PostgresServer {
+    /// Runs a piece of work in a transaction of its own.
+    pub(crate) async fn write<T>(&self, lane: Lane, health: &Arc<Health>, work: Work<T>) -> Result<T, StoreError> {
+        let _registration = match lane {
+            Lane::Registration => Some(self.registrations.acquire().await.map_err(|_| StoreError::Unavailable(Outage::Closed))?),
+            Lane::SignIn | Lane::Other => None,
+        };
+        let sort = |error: sqlx::Error| {
+            health.note_error(&error);
+            StoreError::from(error)
+        };
+        let begun = self.pools.of(lane).begin().await.map_err(sort)?;
+        let mut conn = Conn::new(Link::PostgresTx(begun), health);
+        let result = work(&mut conn).await;
+        let Link::PostgresTx(transaction) = conn.link else { return Err(StoreError::Corrupt("transaction")) };
+        match result {
+            Ok(value) => {
+                transaction.commit().await.map_err(sort)?;
+                health.note_write();
+                Ok(value)
+            }
+            Err(error) => {
+                // Dropping would roll back too, but later.
+                let _ended = transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
