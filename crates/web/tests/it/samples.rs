@@ -5,7 +5,8 @@ use rempart_web::{
     AccountAction, AccountNotice, AccountView, AskError, ConsoleView, ConversationRow, ConversationView, EngineRow,
     FieldError, FirstRunView, HomeView, KeyRow, Locale, MessageRow, MessageState, PageCtx, RefusalView, RegisterView,
     ServiceState, SessionRow, SignInView, Site, Speaker, StatusView, UsageRow, account_page, console_home_page,
-    conversation_page, first_run_page, home_page, refusal_page, register_page, sign_in_page, status_page,
+    console_sign_in_page, conversation_page, first_run_page, home_page, refusal_page, register_page, sign_in_page,
+    status_page,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_738_011_180);
@@ -39,7 +40,9 @@ fn public(locale: Locale) -> Vec<(&'static str, String)> {
     let register = RegisterView { is_open: true, ..RegisterView::default() };
     let taken =
         RegisterView { name: "lin.mei", email: "lin@example.org", error: Some(FieldError::NameTaken), is_open: true };
-    let wrong = SignInView { name: "lin.mei", error: Some(FieldError::InvalidCredentials), next: "/account" };
+    let wrong =
+        SignInView { name: "lin.mei", error: Some(FieldError::InvalidCredentials), next: "/account", link: None };
+    let linked = SignInView { link: Some("0nce"), ..SignInView::default() };
     let refusal = |reason, status, retry_after_s| {
         refusal_page(&at("/chat"), &RefusalView { reason, status, retry_after_s, request_id: "req_0000000002A" })
     };
@@ -57,6 +60,7 @@ fn public(locale: Locale) -> Vec<(&'static str, String)> {
         ("register-taken", register_page(&at("/register"), &taken)),
         ("register-closed", register_page(&at("/register"), &RegisterView::default())),
         ("sign-in", sign_in_page(&at("/sign-in"), &SignInView::default())),
+        ("sign-in-link", sign_in_page(&at("/sign-in"), &linked)),
         ("sign-in-wrong", sign_in_page(&at("/sign-in"), &wrong)),
         ("refusal-overloaded", refusal(ReasonCode::Overloaded, 503, Some(12))),
         ("refusal-not-signed-in", refusal(ReasonCode::NotSignedIn, 401, None)),
@@ -197,6 +201,7 @@ fn console(locale: Locale) -> Vec<(&'static str, String)> {
     vec![
         ("console-first-run", first_run_page(&at("/first-run"), &first)),
         ("console-first-run-spent", first_run_page(&at("/first-run"), &FirstRunView::default())),
+        ("console-sign-in", console_sign_in_page(&at("/sign-in"), &SignInView::default())),
         ("console-home", console_home_page(&at("/"), &under_attack())),
         ("console-home-quiet", console_home_page(&at("/"), &quiet)),
     ]
