@@ -1,2 +1,26 @@
-//! The rempart binary.
-fn main() {}
+//! The rempart binary: reads the command line, runs one command, hands its exit code over.
+//!
+//! What must stay true: everything this process makes is readable by its owner only (umask), and every way out goes through `main`, so
+//! that guards drop.
+
+mod admin;
+mod cli;
+mod commands;
+mod config;
+mod dates;
+mod engines;
+mod folder;
+mod logs;
+mod outcome;
+mod platform;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    rustix::process::umask(rustix::fs::Mode::from_bits_retain(0o077));
+    commands::run(&cli.globals, cli.command).unwrap_or_else(|failure| failure.report())
+}

@@ -33,7 +33,9 @@ pub(super) fn finish(config: &mut Config, sources: &Sources, errors: &mut Vec<Co
     check_log(config, errors);
     match find_models_dir(&config.models.dir, sources) {
         Some(dir) => config.models_dir = dir,
-        None => errors.push(ConfigError::new("models.dir", "set it: neither XDG_CACHE_HOME nor HOME says where caches go")),
+        None => {
+            errors.push(ConfigError::new("models.dir", "set it: neither XDG_CACHE_HOME nor HOME says where caches go"))
+        }
     }
 }
 
@@ -56,7 +58,10 @@ fn read_secrets(config: &mut Config, errors: &mut Vec<ConfigError>) {
         }
     }
     if !store.master_key_file.is_empty() && store.master_key.get().is_some() {
-        errors.push(ConfigError::new("store.master_key_file", "give store.master_key or store.master_key_file, not both"));
+        errors.push(ConfigError::new(
+            "store.master_key_file",
+            "give store.master_key or store.master_key_file, not both",
+        ));
     }
     for (name, engine) in &mut config.engine {
         if engine.api_key_file.is_empty() {
@@ -93,23 +98,38 @@ fn check_server(config: &Config, errors: &mut Vec<ConfigError>) {
         errors.push(ConfigError::new("server.listen", "name at least one address"));
     }
     if !server.console.ip().is_loopback() {
-        let reason = format!("{} is no loopback address; operators have no second factor yet, so the console stays on this machine (use an SSH tunnel)", server.console);
+        let reason = format!(
+            "{} is no loopback address; operators have no second factor yet, so the console stays on this machine (use an SSH tunnel)",
+            server.console
+        );
         errors.push(ConfigError::new("server.console", reason));
     }
     let all: Vec<_> = server.listen.iter().chain(std::iter::once(&server.console)).collect();
     for (index, address) in all.iter().enumerate() {
         if address.port() != 0 && all.iter().take(index).any(|earlier| earlier == address) {
-            errors.push(ConfigError::new("server.listen", format!("{address} is named twice (server.console counts too)")));
+            errors.push(ConfigError::new(
+                "server.listen",
+                format!("{address} is named twice (server.console counts too)"),
+            ));
         }
     }
     if !is_origin(&server.public_url) {
-        errors.push(ConfigError::new("server.public_url", "expected http://HOST or https://HOST, with a port if need be, and no path"));
+        errors.push(ConfigError::new(
+            "server.public_url",
+            "expected http://HOST or https://HOST, with a port if need be, and no path",
+        ));
     }
     for origin in server.cors_origins.iter().filter(|origin| !is_origin(origin)) {
-        errors.push(ConfigError::new("server.cors_origins", format!("{origin:?} is no origin such as https://app.example.org")));
+        errors.push(ConfigError::new(
+            "server.cors_origins",
+            format!("{origin:?} is no origin such as https://app.example.org"),
+        ));
     }
     for network in server.trusted_proxies.iter().filter(|network| !is_network(network)) {
-        errors.push(ConfigError::new("server.trusted_proxies", format!("{network:?} is no address or network such as 10.0.0.0/8")));
+        errors.push(ConfigError::new(
+            "server.trusted_proxies",
+            format!("{network:?} is no address or network such as 10.0.0.0/8"),
+        ));
     }
 }
 
@@ -143,10 +163,10 @@ fn check_site(config: &Config, errors: &mut Vec<ConfigError>) {
 
 fn check_store(config: &Config, errors: &mut Vec<ConfigError>) {
     let url = config.store.url.get();
-    if url != StoreUrlText::SQLITE {
-        if let Err(reason) = check_postgres(url) {
-            errors.push(ConfigError::new("store.url", reason));
-        }
+    if url != StoreUrlText::SQLITE
+        && let Err(reason) = check_postgres(url)
+    {
+        errors.push(ConfigError::new("store.url", reason));
     }
     if !config.store.shared.is_empty() {
         errors.push(ConfigError::new("store.shared", "shared state is not built yet: leave it empty"));
@@ -160,12 +180,15 @@ fn check_postgres(url: &str) -> Result<(), &'static str> {
     let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
     let authority = before_query.split('/').next().unwrap_or_default();
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let parameter = |name: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value);
+    let parameter = |name: &str| {
+        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    };
     let host = parameter("host").unwrap_or(host);
     if is_local_host(host) {
         return Ok(());
     }
-    let has_password = user.split_once(':').is_some_and(|(_, password)| !password.is_empty()) || parameter("password").is_some();
+    let has_password =
+        user.split_once(':').is_some_and(|(_, password)| !password.is_empty()) || parameter("password").is_some();
     if !has_password {
         return Err("a database on another machine needs a password in its address");
     }
@@ -189,7 +212,10 @@ fn is_local_host(host: &str) -> bool {
 
 fn check_registration(level: RegistrationLevel, mail: &MailSection, errors: &mut Vec<ConfigError>) {
     if !matches!(level, RegistrationLevel::Auto | RegistrationLevel::Open | RegistrationLevel::Closed) {
-        errors.push(ConfigError::new("registration.level", "this level is not built yet: use \"auto\", \"open\" or \"closed\""));
+        errors.push(ConfigError::new(
+            "registration.level",
+            "this level is not built yet: use \"auto\", \"open\" or \"closed\"",
+        ));
     }
     if mail.kind == MailKind::Smtp {
         errors.push(ConfigError::new("mail.kind", "\"smtp\" is not built yet: use \"outbox\""));
@@ -212,7 +238,10 @@ fn check_models(config: &Config, errors: &mut Vec<ConfigError>) {
         if alias.is_empty() || model.is_empty() {
             errors.push(ConfigError::new("models.aliases", "an alias and its model must not be empty"));
         } else if aliases.contains_key(model) {
-            errors.push(ConfigError::new("models.aliases", format!("{alias:?} points to {model:?}, which is an alias itself")));
+            errors.push(ConfigError::new(
+                "models.aliases",
+                format!("{alias:?} points to {model:?}, which is an alias itself"),
+            ));
         }
     }
 }
@@ -221,13 +250,22 @@ fn check_engine(name: &str, engine: &EngineSection, errors: &mut Vec<ConfigError
     let place = |key: &str| format!("engine.{name}.{key}");
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     if name.is_empty() || name.len() > ENGINE_NAME_LEN_MAX || !name.bytes().all(is_plain) || name.contains("__") {
-        errors.push(ConfigError::new(format!("engine.{name}"), "an engine's name has at most 32 of a-z, 0-9, '-' and '_' (no '__')"));
+        errors.push(ConfigError::new(
+            format!("engine.{name}"),
+            "an engine's name has at most 32 of a-z, 0-9, '-' and '_' (no '__')",
+        ));
     }
     match engine.kind {
         EngineKind::Upstream => {
-            let is_web = engine.url.parse::<Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+            let is_web = engine
+                .url
+                .parse::<Uri>()
+                .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
             if !is_web {
-                errors.push(ConfigError::new(place("url"), "an upstream engine needs an address such as http://127.0.0.1:8000/v1"));
+                errors.push(ConfigError::new(
+                    place("url"),
+                    "an upstream engine needs an address such as http://127.0.0.1:8000/v1",
+                ));
             }
         }
         EngineKind::Embedded | EngineKind::Scripted => {
@@ -240,13 +278,11 @@ fn check_engine(name: &str, engine: &EngineSection, errors: &mut Vec<ConfigError
         }
     }
     if engine.kind == EngineKind::Embedded && engine.models.len() > 1 {
-        errors.push(ConfigError::new(place("models"), "an embedded engine runs one model; add an engine for the other"));
+        errors
+            .push(ConfigError::new(place("models"), "an embedded engine runs one model; add an engine for the other"));
     }
     if engine.kind == EngineKind::Embedded && !cfg!(feature = "embedded") {
         errors.push(ConfigError::new(place("kind"), "this program was built without the embedded engine"));
-    }
-    if engine.kind == EngineKind::Scripted && engine.models.is_empty() {
-        errors.push(ConfigError::new(place("models"), "name what the scripted engine serves"));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::section::Section;
 use super::{
-    EngineSection, LimitsSection, LogSection, MailSection, ModelsSection, RegistrationSection, ServerSection, SiteSection,
-    StandingSection, StoreSection,
+    EngineSection, LimitsSection, LogSection, MailSection, ModelsSection, RegistrationSection, ServerSection,
+    SiteSection, StandingSection, StoreSection,
 };
 
 const HEAD: &str = "\

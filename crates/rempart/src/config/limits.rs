@@ -18,6 +18,8 @@ section! {
         store_queue_len: u64 = 1024,
         /// API keys held in memory, so that they outlive a database outage
         known_keys: u64 = 100_000,
+        /// days after which a session ends
+        session_days: u64 = 30,
     }
 }
 
@@ -51,8 +53,9 @@ impl LimitsSection {
     /// Name, value and meaning of each limit, in the order of the example file.
     pub(crate) fn rows(&self) -> Vec<(&'static str, u64, &'static str)> {
         let gateway = Limits::SPECS.iter();
-        let mut rows: Vec<_> =
-            gateway.map(|spec| (spec.name, self.gateway.get(spec.name).unwrap_or(spec.default), spec.meaning)).collect();
+        let mut rows: Vec<_> = gateway
+            .map(|spec| (spec.name, self.gateway.get(spec.name).unwrap_or(spec.default), spec.meaning))
+            .collect();
         let own = PlatformLimits::KEYS.iter().zip(self.platform.show());
         rows.extend(own.map(|(key, value)| {
             let meaning = key.doc.first().copied().unwrap_or_default().trim();

@@ -7,8 +7,8 @@ use toml::{Table, Value};
 
 use super::section::{ConfigError, KeyDoc, Section};
 use super::{
-    Config, EngineSection, LimitsSection, LogSection, MailSection, ModelsSection, RegistrationSection, ServerSection, SiteSection,
-    StandingSection, StoreSection, check,
+    Config, EngineSection, LimitsSection, LogSection, MailSection, ModelsSection, RegistrationSection, ServerSection,
+    SiteSection, StandingSection, StoreSection, check,
 };
 
 /// What begins every variable that is ours.
@@ -63,11 +63,15 @@ fn read_file(path: &Path) -> Result<Table, ConfigError> {
     let cannot = |error: std::io::Error| ConfigError::new(&place, format!("cannot be read: {error}"));
     let len_bytes = std::fs::metadata(path).map_err(cannot)?.len();
     if len_bytes > FILE_BYTES_MAX {
-        return Err(ConfigError::new(&place, format!("{len_bytes} bytes are no configuration (at most {FILE_BYTES_MAX})")));
+        return Err(ConfigError::new(
+            &place,
+            format!("{len_bytes} bytes are no configuration (at most {FILE_BYTES_MAX})"),
+        ));
     }
     let text = std::fs::read_to_string(path).map_err(cannot)?;
     toml::from_str(&text).map_err(|error| {
-        let line = error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
+        let line =
+            error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
         ConfigError::new(place, format!("line {line}: {}", error.message().replace('\n', "; ")))
     })
 }
@@ -155,8 +159,8 @@ fn table_of(name: &str, root: &Table, errors: &mut Vec<ConfigError>) -> Table {
     }
 }
 
-fn read_engines(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String, EngineSection> {
-    let mut engines = BTreeMap::new();
+fn read_engines(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<(String, EngineSection)> {
+    let mut engines = Vec::new();
     for (name, value) in table_of("engine", root, errors) {
         let place = format!("engine.{name}");
         let Value::Table(table) = value else {
@@ -164,9 +168,13 @@ fn read_engines(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String,
             continue;
         };
         if !table.contains_key("kind") {
-            errors.push(ConfigError::new(format!("{place}.kind"), "is missing: \"embedded\", \"upstream\" or \"scripted\""));
+            errors.push(ConfigError::new(
+                format!("{place}.kind"),
+                "is missing: \"embedded\", \"upstream\" or \"scripted\"",
+            ));
         }
-        engines.insert(name, EngineSection::read(&place, &table, errors));
+        let engine = EngineSection::read(&place, &table, errors);
+        engines.push((name, engine));
     }
     engines
 }

@@ -13,7 +13,6 @@ mod sections;
 mod tests;
 mod value;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(crate) use example::example_toml;
@@ -21,8 +20,8 @@ pub(crate) use limits::{LimitsSection, PlatformLimits};
 pub(crate) use load::{Sources, load};
 pub(crate) use section::ConfigError;
 pub(crate) use sections::{
-    EngineKind, EnginePriority, EngineSection, LogFormat, LogSection, ModelsSection, PUBLIC_URL_DEFAULT, RegistrationLevel,
-    RegistrationSection, ScriptedAnswer, ServerSection, SiteSection, StandingSection, StoreSection, MailSection,
+    EngineKind, EnginePriority, EngineSection, LogFormat, LogSection, MailSection, ModelsSection, PUBLIC_URL_DEFAULT,
+    RegistrationLevel, RegistrationSection, ScriptedAnswer, ServerSection, SiteSection, StandingSection, StoreSection,
 };
 pub(crate) use value::{SecretText, StoreUrlText};
 
@@ -41,8 +40,8 @@ pub(crate) struct Config {
     pub(crate) standing: StandingSection,
     /// Model files and names.
     pub(crate) models: ModelsSection,
-    /// Engines by name, in the order of their names. Fallback order is the same.
-    pub(crate) engine: BTreeMap<String, EngineSection>,
+    /// Engines with their names, as the file orders them: the fallback order. Those of the environment alone come last.
+    pub(crate) engine: Vec<(String, EngineSection)>,
     /// How mail leaves.
     pub(crate) mail: MailSection,
     /// Every limit.

@@ -169,19 +169,20 @@ section! {
         /// upstream: a file that holds the key.
         api_key_file: String = String::new(),
         /// What it serves. upstream: empty asks it. embedded: one model of `rempart model list`, empty is models.default.
+        /// scripted: any names, empty is "scripted".
         models: Vec<String> = Vec::new(),
-        /// Generations at once; 0 is 8 for an embedded engine, 64 for the others.
+        /// Generations at once; 0 is 8 (embedded), 64 (upstream) or 16 (scripted).
         sequences: u32 = 0,
-        /// Tokens of KV cache shared by all of them; 0 is 8192 for an embedded engine, 262144 for the others.
+        /// Tokens of KV cache shared by all of them; 0 is 8192 (embedded), 262144 (upstream) or 65536 (scripted).
         kv_tokens: u32 = 0,
         /// upstream: how it takes priorities: "none", "vllm" or "sglang".
         priority: EnginePriority = EnginePriority::None,
         /// embedded: threads; 0 is one a core.
         threads: u32 = 0,
         /// scripted: prefill, in tokens a second, shared by all.
-        prefill_tps: f64 = 8000.0,
+        prefill_tps: u32 = 10_000,
         /// scripted: decode, in tokens a second, for each.
-        decode_tps: f64 = 50.0,
+        decode_tps: u32 = 100,
         /// scripted: tokens of an answer, at most.
         tokens: u32 = 16,
         /// scripted: "words" (a fixed list) or "echo" (the last message).
@@ -214,7 +215,8 @@ impl EngineSection {
     pub(crate) fn sequences_or_default(&self) -> u32 {
         match (self.sequences, self.kind) {
             (0, EngineKind::Embedded) => 8,
-            (0, _) => 64,
+            (0, EngineKind::Scripted) => 16,
+            (0, EngineKind::Upstream) => 64,
             (given, _) => given,
         }
     }
@@ -223,7 +225,8 @@ impl EngineSection {
     pub(crate) fn kv_tokens_or_default(&self) -> u32 {
         match (self.kv_tokens, self.kind) {
             (0, EngineKind::Embedded) => 8192,
-            (0, _) => 262_144,
+            (0, EngineKind::Scripted) => 65_536,
+            (0, EngineKind::Upstream) => 262_144,
             (given, _) => given,
         }
     }

@@ -1,6 +1,7 @@
 //! Everything wrong is said at once; the example file is what the types say; nothing unsafe is bound.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
@@ -20,6 +21,10 @@ fn sources(file: Option<&str>, env: &[(&str, &str)]) -> (Option<tempfile::NamedT
 fn load_text(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let (_file, sources) = sources(Some(text), env);
     load(&sources).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+}
+
+fn engine<'a>(config: &'a Config, name: &str) -> &'a EngineSection {
+    &config.engine.iter().find(|(known, _)| known == name).unwrap().1
 }
 
 fn errors_of(text: &str, env: &[(&str, &str)]) -> Vec<String> {
@@ -85,7 +90,7 @@ fn the_environment_sets_each_kind_of_key() {
     assert_eq!(config.models.aliases["deepseek-chat"], "m");
     assert!(!config.models.fetch);
     assert_eq!((config.limits.gateway.queue_len, config.limits.platform.known_keys), (7, 8));
-    assert_eq!(config.engine["big"].models, ["m"]);
+    assert_eq!(engine(&config, "big").models, ["m"]);
 }
 
 #[test]
@@ -120,11 +125,14 @@ fn a_secret_file_is_read_and_never_shown() {
     std::fs::write(&path, "sk-hidden\n").unwrap();
     let text = format!("[engine.a]\nkind = \"upstream\"\nurl = \"http://127.0.0.1:1\"\napi_key_file = {path:?}\n");
     let config = load_text(&text, &[]).unwrap();
-    assert_eq!(config.engine["a"].api_key.get(), Some("sk-hidden"));
+    assert_eq!(engine(&config, "a").api_key.get(), Some("sk-hidden"));
     assert!(!format!("{config:?}").contains("sk-hidden"));
     let both = errors_of(&text, &[("REMPART__ENGINE__A__API_KEY", "x")]);
     assert!(both[0].contains("not both"), "{both:?}");
-    let missing = errors_of("[engine.a]\nkind = \"upstream\"\nurl = \"http://127.0.0.1:1\"\napi_key_file = \"/nowhere/x\"\n", &[]);
+    let missing = errors_of(
+        "[engine.a]\nkind = \"upstream\"\nurl = \"http://127.0.0.1:1\"\napi_key_file = \"/nowhere/x\"\n",
+        &[],
+    );
     assert!(missing[0].contains("cannot be read"), "{missing:?}");
 }
 
@@ -140,6 +148,15 @@ fn what_is_not_built_is_refused_instead_of_ignored() {
 }
 
 #[test]
+fn the_order_of_engines_is_the_order_of_the_file() {
+    let text =
+        "[engine.zeta]\nkind = \"scripted\"\n[engine.alpha]\nkind = \"scripted\"\n[engine.mid]\nkind = \"scripted\"\n";
+    let config = load_text(text, &[("REMPART__ENGINE__EXTRA__KIND", "scripted")]).unwrap();
+    let names: Vec<_> = config.engine.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["zeta", "alpha", "mid", "extra"]);
+}
+
+#[test]
 fn an_address_is_named_once() {
     let errors = errors_of("[server]\nlisten = [\"127.0.0.1:9\", \"127.0.0.1:9\"]\n", &[]);
     assert!(errors[0].contains("named twice"), "{errors:?}");
@@ -150,10 +167,17 @@ fn an_address_is_named_once() {
 fn the_example_reads_back_as_the_defaults() {
     let text = example_toml();
     load_text(&text, &[]).unwrap();
-    let engine: String = text.lines().skip_while(|line| *line != "# [engine.NAME]").skip(1).take_while(|line| !line.starts_with('['))
-        .filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = ") && !line.contains(": ")).map(|line| format!("{line}\n")).collect();
-    let engine = format!("[engine.x]\n{engine}url = \"http://127.0.0.1:1\"\n").replace("url = \"\"\n", "");
-    assert_eq!(load_text(&engine, &[]).unwrap().engine["x"].kind, EngineKind::Upstream);
+    let keys: String = text
+        .lines()
+        .skip_while(|line| *line != "# [engine.NAME]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| line.contains(" = ") && !line.contains(": "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let text = format!("[engine.x]\n{keys}url = \"http://127.0.0.1:1\"\n").replace("url = \"\"\n", "");
+    assert_eq!(load_text(&text, &[]).unwrap().engine[0].1.kind, EngineKind::Upstream);
 }
 
 #[test]

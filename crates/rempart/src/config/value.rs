@@ -66,20 +66,6 @@ macro_rules! number {
 
 number!(u8, u16, u32, u64, usize);
 
-impl ConfigValue for f64 {
-    const EXPECTED: &'static str = "a number above 0";
-
-    fn read(value: &Value) -> Option<Self> {
-        #[allow(clippy::cast_precision_loss, reason = "a rate in tokens a second is far below 2^52")]
-        let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as Self))?;
-        (number.is_finite() && number > 0.0).then_some(number)
-    }
-
-    fn show(&self) -> String {
-        format!("{self:?}")
-    }
-}
-
 impl ConfigValue for SocketAddr {
     const EXPECTED: &'static str = "an address with a port, such as 127.0.0.1:8080 or [::1]:8080";
     const IS_TEXT: bool = true;
