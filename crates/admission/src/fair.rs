@@ -186,6 +186,15 @@ impl FairQueue {
         turns(ahead_in_account + 1, accounts, self.turns.len() as u64).min(u64::from(self.waiting))
     }
 
+    /// Attained service of an account and a cohort, in tokens of now.
+    #[cfg(test)]
+    pub(crate) fn attained(&mut self, now: Millis, account: u64, cohort: u64) -> (f64, f64) {
+        let scale = self.scale(now);
+        let account = self.accounts.find(account).and_then(|slot| self.accounts.get(slot)).map_or(0.0, |a| a.service);
+        let cohort = self.cohorts.find(cohort).and_then(|slot| self.cohorts.get(slot)).map_or(0.0, |c| c.service);
+        (account / scale, cohort / scale)
+    }
+
     /// The account's waiters, first come first.
     pub(crate) fn first_of(&self, account: u32) -> Option<u32> {
         self.accounts.get(account)?.line.first()
@@ -304,7 +313,9 @@ impl FairQueue {
         if let Some(a) = self.accounts.get_mut(account) {
             a.service = (a.service + scaled).max(0.0);
             let (at, key) = (a.heap_at, key_of(a.service, self.sequence));
-            if a.waiting > 0 && let Some(c) = self.cohorts.get_mut(a.cohort) {
+            if a.waiting > 0
+                && let Some(c) = self.cohorts.get_mut(a.cohort)
+            {
                 c.accounts.rekey(&mut InCohort(&mut self.accounts), at, key);
             }
         }

@@ -6,6 +6,7 @@
 //! What must stay true: no member is refused for want of room while strangers hold more than their share or a place in the queue;
 //! a cohort weighs as one; every queue and table has a bound; a decision takes O(log n).
 
+mod door;
 mod fair;
 mod heap;
 mod list;
@@ -17,9 +18,17 @@ mod table;
 mod ticket;
 mod types;
 
+#[cfg(feature = "baselines")]
+pub mod baseline;
+pub mod controller;
+pub mod lane;
+
+#[cfg(test)]
+mod tests;
+
 pub use machine::Machine;
-pub use share::{Share, Shares};
+pub use share::{Dimensions, Revocation, Share, Shares};
 pub use types::{
-    AccountKey, Capacity, Cause, CohortId, Decision, Grant, Group, GroupState, Limits, Offer, Refusal, Snapshot, TicketId,
-    Verdict,
+    AccountKey, Capacity, Cause, CohortId, Decision, Grant, Group, GroupState, Limits, Offer, Refusal, Snapshot,
+    TicketId, Verdict,
 };

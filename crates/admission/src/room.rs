@@ -8,7 +8,7 @@
 //! leaving.
 
 use crate::machine::{Machine, pick};
-use crate::share::Amount;
+use crate::share::{Amount, Revocation};
 use crate::ticket::Stage;
 use crate::types::{Decision, Group, Verdict};
 
@@ -29,7 +29,7 @@ impl Machine {
             Group::Members => true,
             Group::Newcomers => self.strangers_fit(amount, lent),
             Group::Visitors => {
-                let own = capacity.percent(share.visitors_percent).plus(lent);
+                let own = self.limits.shares.part(self.limits.capacity, share.visitors_percent).plus(lent);
                 self.strangers_fit(amount, lent) && within(self.line(Group::Visitors).held, amount, own)
             }
         }
@@ -40,23 +40,23 @@ impl Machine {
     }
 
     /// What all groups hold.
-    fn held(&self) -> Amount {
+    pub(crate) fn held(&self) -> Amount {
         self.line(Group::Members).held.plus(self.strangers_held())
     }
 
-    fn strangers_held(&self) -> Amount {
+    pub(crate) fn strangers_held(&self) -> Amount {
         self.line(Group::Newcomers).held.plus(self.line(Group::Visitors).held)
     }
 
     /// What strangers hold and have not been told to give back.
-    fn strangers_staying(&self) -> Amount {
+    pub(crate) fn strangers_staying(&self) -> Amount {
         let leaving = self.line(Group::Newcomers).leaving.plus(self.line(Group::Visitors).leaving);
         self.strangers_held().minus(leaving)
     }
 
-    fn strangers_share(&self) -> Amount {
-        let share = self.limits.shares.of(self.posture);
-        Amount::of(self.limits.capacity).percent(share.strangers_percent)
+    pub(crate) fn strangers_share(&self) -> Amount {
+        let shares = &self.limits.shares;
+        shares.part(self.limits.capacity, shares.of(self.posture).strangers_percent)
     }
 
     /// Whether strangers hold more than their share of anything, leaving or not.
@@ -84,12 +84,15 @@ impl Machine {
 
     /// False if there is nobody to revoke.
     fn revoke_youngest(&mut self, out: &mut Vec<Decision>) -> bool {
-        let may_end_streams = self.limits.shares.streams_yield;
+        let revocation = self.limits.shares.revocation;
+        if revocation == Revocation::Never {
+            return false;
+        }
         let before_first_byte =
             [Group::Visitors, Group::Newcomers].into_iter().find_map(|group| self.line(group).prefilling.last());
         let victim = before_first_byte.or_else(|| {
             let mut groups = [Group::Visitors, Group::Newcomers].into_iter();
-            groups.find_map(|group| self.line(group).streaming.last()).filter(|_| may_end_streams)
+            groups.find_map(|group| self.line(group).streaming.last()).filter(|_| revocation == Revocation::Streams)
         });
         match victim {
             Some(slot) => self.revoke(slot, out),
@@ -153,7 +156,7 @@ impl Machine {
             if is_full {
                 self.make_room(out);
             }
-        } else if (is_full || members_wait) && self.limits.shares.streams_yield {
+        } else if (is_full || members_wait) && self.limits.shares.revocation == Revocation::Streams {
             self.revoke(slot, out);
         }
     }

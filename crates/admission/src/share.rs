@@ -25,8 +25,37 @@ pub struct Shares {
     pub by_posture: [Share; 4],
     /// Strangers' prompts are taken up in slices of this many tokens a step. None in `calm`.
     pub prefill_slice: TokenCount,
-    /// Whether a borrower that has sent bytes may be ended for a member. If not, borrowers are revoked before their first byte only.
-    pub streams_yield: bool,
+    /// How a loan is called in.
+    pub revocation: Revocation,
+    /// In which dimensions the share binds: all, but for comparisons.
+    pub dimensions: Dimensions,
+}
+
+/// How far a borrower can be made to give back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Revocation {
+    /// Not at all: work that is short and cannot be stopped, such as hashing.
+    Never,
+    /// Until it has sent a byte: nobody sees it.
+    BeforeFirstByte,
+    /// Its stream may be ended too, politely and with a continuation.
+    Streams,
+}
+
+/// The dimensions in which a share binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dimensions {
+    /// Generations at once.
+    pub sequences: bool,
+    /// KV tokens.
+    pub kv_tokens: bool,
+    /// Prompt tokens before the first byte.
+    pub prefill_tokens: bool,
+}
+
+impl Dimensions {
+    /// Whichever binds first holds.
+    pub const ALL: Self = Self { sequences: true, kv_tokens: true, prefill_tokens: true };
 }
 
 impl Default for Shares {
@@ -39,12 +68,29 @@ impl Default for Shares {
         Self {
             by_posture: [share(35, 35, 60), share(35, 15, 0), share(10, 5, 0), share(5, 0, 0)],
             prefill_slice: TokenCount(256),
-            streams_yield: true,
+            revocation: Revocation::Streams,
+            dimensions: Dimensions::ALL,
         }
     }
 }
 
 impl Shares {
+    /// The same shares in every posture.
+    pub fn constant(share: Share) -> Self {
+        Self { by_posture: [share; 4], ..Self::default() }
+    }
+
+    /// `percent` of a capacity, where the share binds.
+    pub(crate) fn part(&self, capacity: Capacity, percent: u8) -> Amount {
+        let part = Amount::of(capacity).percent(percent);
+        let binding = |is_bound: bool, part: u64| if is_bound { part } else { u64::MAX };
+        Amount {
+            sequences: binding(self.dimensions.sequences, part.sequences),
+            kv: binding(self.dimensions.kv_tokens, part.kv),
+            prefill: binding(self.dimensions.prefill_tokens, part.prefill),
+        }
+    }
+
     /// The share of a posture.
     pub fn of(&self, posture: Posture) -> Share {
         let [calm, guarded, siege, fortress] = self.by_posture;

@@ -39,11 +39,7 @@ impl Caps {
             (_, Posture::Guarded) => 2,
             (_, Posture::Siege | Posture::Fortress) => 4,
         };
-        Self {
-            input: TokenCount(self.input.0 / divisor),
-            max_tokens: TokenCount(self.max_tokens.0 / divisor),
-            ..self
-        }
+        Self { input: TokenCount(self.input.0 / divisor), max_tokens: TokenCount(self.max_tokens.0 / divisor), ..self }
     }
 
     /// The answer a request may have: what the client asked, under the cap.
@@ -53,12 +49,5 @@ impl Caps {
 }
 
 const fn with(input: u32, max_tokens: u32, has_logprobs: bool, top_logprobs: u8) -> Caps {
-    Caps {
-        input: TokenCount(input),
-        max_tokens: TokenCount(max_tokens),
-        n: 1,
-        has_logprobs,
-        top_logprobs,
-        stops: 16,
-    }
+    Caps { input: TokenCount(input), max_tokens: TokenCount(max_tokens), n: 1, has_logprobs, top_logprobs, stops: 16 }
 }

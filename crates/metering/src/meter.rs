@@ -275,7 +275,14 @@ impl Meter {
     }
 
     /// What the store knows of today, after a start or for an account not [`known`](Self::knows): the larger of both counts.
-    pub fn restore(&mut self, at: Moment, payer: Payer, day: Day, tokens: u64, requests: u64) -> Result<(), BudgetError> {
+    pub fn restore(
+        &mut self,
+        at: Moment,
+        payer: Payer,
+        day: Day,
+        tokens: u64,
+        requests: u64,
+    ) -> Result<(), BudgetError> {
         if day != at.wall.day() {
             return Ok(());
         }

@@ -1,0 +1,9 @@
+//! Decisions and properties of the machine. `rig` drives it and checks, after every step, what must always be true.
+
+mod controller;
+mod decisions;
+mod fairness;
+mod lane;
+mod properties;
+mod reserve;
+mod rig;
