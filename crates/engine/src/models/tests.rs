@@ -1,0 +1,1 @@
+//! The registry and its pulls, against a server of our own.
