@@ -1,0 +1,20 @@
+//! Through the door: the whole gateway on loopback, with the scripted engine behind it.
+#![cfg(test)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod accounts;
+mod api;
+mod chat;
+mod listener;
+mod owners;
+mod pages;
+mod world;
