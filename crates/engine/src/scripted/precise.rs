@@ -18,7 +18,10 @@ const YIELD_BELOW: Duration = Duration::from_micros(3);
 impl PreciseTimer {
     /// A timer on the runtime this is called in.
     #[cfg(target_os = "linux")]
-    #[allow(deprecated, reason = "its successor is unsafe code; an OwnedFd keeps its descriptor, which is what that asks for")]
+    #[allow(
+        deprecated,
+        reason = "its successor is unsafe code; an OwnedFd keeps its descriptor, which is what that asks for"
+    )]
     pub(super) fn new() -> Self {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC);
