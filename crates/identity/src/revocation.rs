@@ -7,6 +7,7 @@
 //! **A freeze copies nothing.** An incident has a beginning, a time; each row keeps when its standing was last earned and what it
 //! was before. While a freeze holds, a standing earned at or after that time counts as what it was before; one lost counts at
 //! once. So a freeze over a million accounts is one atomic store, may be set back in time, and survives a restart if the rows do.
+//! (Only the last rise is kept: a freeze set back behind two rises of one account undoes the last one. They are weeks apart.)
 //!
 //! What must stay true: readers take one uncontended shard lock; writers hold it for one insertion; a bound that is reached ends
 //! more sessions than asked, never fewer.

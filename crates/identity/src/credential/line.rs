@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 
 use rempart_domain::Millis;
 
-/// Who asks for the hash.
+/// Who asks for the hash. The caller decides, before it hashes: a device ticket whose account is a newcomer's is better called
+/// unknown while an attack lasts, or attackers' own devices would go before members' new ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HashLane {
     /// A browser with a valid device ticket of that account, or an operator at the command line.

@@ -59,6 +59,9 @@ pub(super) struct AccountState {
     pub(super) role: Option<Role>,
 }
 
+// The figures of memory in `super` hang on it: 24 bytes and a byte of the table for each row.
+const _: () = assert!(size_of::<(AccountId, AccountState)>() == 24);
+
 /// A session that was ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EndedSession {
