@@ -44,7 +44,9 @@ pub(super) fn nothing_is_left_for_later(tree: &Tree) -> Vec<String> {
         .filter(|(path, _)| path.ends_with(".sh") || path.ends_with(".py") || matches!(*path, "run" | "test"));
     for (path, text) in tree.rust().chain(shell_and_python) {
         for (index, line) in text.lines().enumerate() {
-            let is_left = ["TODO", "FIXME", "XXX"].iter().any(|word| has_word(line, word))
+            // A test that another one starts as its child process is not switched off.
+            let line = line.replace("#[ignore = \"started by", "");
+            let is_left = ["TODO", "FIXME", "XXX"].iter().any(|word| has_word(&line, word))
                 || ["todo!(", "unimplemented!(", "#[ignore"].iter().any(|word| line.contains(word));
             if is_left {
                 found.push(format!("{path}:{} leaves something for later", index + 1));

@@ -111,6 +111,7 @@ fn work_left_for_later_is_found() {
         breaks("nothing-is-left-for-later", &[("a.rs", line)], "a.rs:1");
     }
     breaks("nothing-is-left-for-later", &[("test", "# TODO\n")], "test:1");
+    holds("nothing-is-left-for-later", &[("a.rs", "#[ignore = \"started by the tests below\"]")]);
     holds("nothing-is-left-for-later", &[("a.rs", "let mastodon = TODOS; // ignored\n")]);
 }
 
