@@ -49,7 +49,11 @@ fn refusal_page(gateway: &Gateway, ctx: &Ctx, parts: &Parts, refusal: &Refusal) 
         retry_after_s: refusal.retry_after.map(|a| u32::try_from(a.0.div_ceil(1000)).unwrap_or(u32::MAX)),
         request_id: &request_id,
     };
-    let mut response = Response::new(Body::full(rempart_web::refusal_page(&page, &view)));
+    let html = match ctx.conn.side {
+        Side::Public => rempart_web::refusal_page(&page, &view),
+        Side::Console => rempart_web::console_refusal_page(&page, &view),
+    };
+    let mut response = Response::new(Body::full(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

@@ -12,7 +12,7 @@ use rempart_domain::{
     AccountId, AccountName, GateLevel, Millis, ReasonCode, Role, Secret, Sensitive, SessionId, Standing,
 };
 use rempart_identity::{
-    Ended, HashError, HashLane, PasswordError, TicketFields, TicketFlags, TicketKind, TimeGrid, check_password,
+    Ended, HashError, HashLane, PasswordError, TicketFields, TicketFlags, TicketKind, TimeGrid, check_password, is_weak,
 };
 use rempart_store::{Account, LinkPurpose, NewAccount, NewSession, StoreError};
 use serde::Deserialize;
@@ -99,7 +99,7 @@ pub async fn register_newcomer(call: &Call, newcomer: Newcomer) -> Result<Signed
         return Err(ReasonCode::RegistrationClosed.into());
     }
     let name = AccountName::parse(&newcomer.name).map_err(|e| Refusal::parameter("name", e.to_string()))?;
-    check_password(newcomer.password.expose()).map_err(password_refusal)?;
+    check_new_password("password", newcomer.password.expose())?;
     if let Some(email) = &newcomer.email {
         check_email(email.expose())?;
     }
@@ -176,11 +176,26 @@ async fn check_credentials(call: &Call, name: &str, password: Secret<String>) ->
     let is_known_device = account.as_ref().is_some_and(|a| device.is_some_and(|d| d.account == a.id));
     let lane = if is_known_device { HashLane::Known } else { HashLane::Unknown };
     let hash = account.as_ref().and_then(|a| a.password_hash.as_ref()).map(|h| h.expose().as_str());
+    let again = Secret::new(password.expose().clone());
     let verified = gateway.hash_pool.verify(lane, password, hash).await.map_err(hash_refusal)?;
     match account {
-        Some(account) if verified.ok && account.standing != Standing::Suspended => Ok(account),
+        Some(account) if verified.ok && account.standing != Standing::Suspended => {
+            if verified.needs_rehash {
+                gateway.tasks.spawn_light(rehash(std::sync::Arc::clone(gateway), account.id, again));
+            }
+            Ok(account)
+        }
         Some(_) if verified.ok => Err(Refusal::new(ReasonCode::NotAllowed, "this account is suspended")),
         _ => Err(ReasonCode::InvalidCredentials.into()),
+    }
+}
+
+/// An imported hash of another price is replaced at the first sign-in; if the pool is busy, at the next.
+async fn rehash(gateway: std::sync::Arc<Gateway>, account: AccountId, password: Secret<String>) {
+    if let Ok(hash) = gateway.hash_pool.hash(HashLane::Unknown, password).await
+        && let Err(error) = gateway.store.set_password_hash(account, Some(hash)).await
+    {
+        tracing::debug!(error = %error, "a password was not rehashed");
     }
 }
 
@@ -431,7 +446,7 @@ pub async fn set_password(call: Call, body: Bytes) -> Answer {
 
 /// Checks the old password, stores the new one, ends every session and opens this one anew.
 pub async fn change_password(call: &Call, old: Secret<String>, new: Secret<String>) -> Result<SignedIn, Refusal> {
-    check_password(new.expose()).map_err(|e| Refusal { param: Some("new_password".into()), ..password_refusal(e) })?;
+    check_new_password("new_password", new.expose())?;
     let account = find_own_account(call).await?;
     let hash = account.password_hash.as_ref().map(|h| h.expose().as_str());
     let verified = call.gateway.hash_pool.verify(HashLane::Known, old, hash).await.map_err(hash_refusal)?;
@@ -487,8 +502,13 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal
     })
 }
 
-fn password_refusal(error: PasswordError) -> Refusal {
-    Refusal::parameter("password", error.to_string())
+/// Length, and not one of those that everybody tries first.
+pub(crate) fn check_new_password(param: &'static str, password: &str) -> Result<(), Refusal> {
+    check_password(password).map_err(|error: PasswordError| Refusal::parameter(param, error.to_string()))?;
+    if is_weak(password) {
+        return Err(Refusal::parameter(param, "this password is too common: it is tried first"));
+    }
+    Ok(())
 }
 
 pub(crate) fn hash_refusal(error: HashError) -> Refusal {

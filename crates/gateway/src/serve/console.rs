@@ -3,14 +3,16 @@
 use bytes::Bytes;
 use http::StatusCode;
 use rempart_domain::{AccountName, GateLevel, Posture, ReasonCode, Role, Secret, Standing};
-use rempart_identity::{HashLane, check_password};
+use rempart_identity::HashLane;
 use rempart_store::{LinkPurpose, NewAccount, StoreError};
 use rempart_web::{ConsoleView, EngineRow, FirstRunView, ServiceState, SignInView};
 use serde_json::json;
 
 use crate::observe::Outcome;
 use crate::refusal::Refusal;
-use crate::serve::accounts::{Opening, add_cookies, hash_refusal, open_session, sign_in_with_password};
+use crate::serve::accounts::{
+    Opening, add_cookies, check_new_password, hash_refusal, open_session, sign_in_with_password,
+};
 use crate::serve::pages::{field_error, fields, page, see_other, with_page};
 use crate::serve::public::{status_of, text};
 use crate::serve::{Answer, Call, json, rfc3339, store_refusal};
@@ -196,7 +198,7 @@ pub async fn first_run_form(call: Call, body: Bytes) -> Answer {
 async fn make_operator(call: &Call, link: &str, name: &str, password: Secret<String>) -> Result<Opening, Refusal> {
     let gateway = &call.gateway;
     let name = AccountName::parse(name).map_err(|e| Refusal::parameter("name", e.to_string()))?;
-    check_password(password.expose()).map_err(|e| Refusal::parameter("password", e.to_string()))?;
+    check_new_password("password", password.expose())?;
     let taken = gateway.store.find_account_by_name(&name).await.map_err(|e| store_refusal(&e))?;
     if taken.is_some() {
         return Err(ReasonCode::NameTaken.into());
@@ -236,7 +238,7 @@ async fn make_operator(call: &Call, link: &str, name: &str, password: Secret<Str
 /// `GET /sign-in` of the console.
 pub async fn sign_in(call: Call) -> Answer {
     let view = SignInView { name: "", error: None, next: "/", link: None };
-    with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::sign_in_page(ctx, &view)))
+    with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::console_sign_in_page(ctx, &view)))
 }
 
 /// `POST /sign-in` of the console: operators only.
@@ -254,7 +256,7 @@ pub async fn sign_in_form(call: Call, body: Bytes) -> Answer {
             let refusal = other.err().unwrap_or_else(|| ReasonCode::NotAllowed.into());
             let view = SignInView { name, error: Some(field_error(&refusal)), next: "/", link: None };
             let status = crate::refusal::status(refusal.reason);
-            with_page(&call, None, |ctx| page(status, rempart_web::sign_in_page(ctx, &view)))
+            with_page(&call, None, |ctx| page(status, rempart_web::console_sign_in_page(ctx, &view)))
         }
     }
 }

@@ -127,6 +127,9 @@ pub fn field_error(refusal: &Refusal) -> FieldError {
         (ReasonCode::BadParameter, Some("name")) => FieldError::NameCharacters,
         (ReasonCode::BadParameter, Some("password")) if refusal.message.contains("common") => FieldError::PasswordWeak,
         (ReasonCode::BadParameter, Some("password")) => FieldError::PasswordLength,
+        (ReasonCode::BadParameter, Some("new_password")) if refusal.message.contains("common") => {
+            FieldError::NewPasswordWeak
+        }
         (ReasonCode::BadParameter, Some("new_password")) => FieldError::NewPasswordLength,
         (ReasonCode::BadParameter, Some("email")) => FieldError::Email,
         (ReasonCode::BadParameter, Some("expires")) => FieldError::KeyExpires,
