@@ -11,7 +11,7 @@ use rempart_engine::embedded::{EmbeddedEngine, EmbeddedOptions};
 use rempart_engine::models::{DEFAULT_MODEL, Models, ModelsOptions, Progress, requantise_by_command};
 use rempart_engine::routing::Engines;
 use rempart_engine::scripted::{AnswerKind, ScriptedEngine, ScriptedOptions};
-use rempart_engine::upstream::{Deadlines, Priority, UpstreamEngine, UpstreamOptions};
+use rempart_engine::upstream::{Deadlines, Priority, UpstreamConfigError, UpstreamEngine, UpstreamOptions};
 use rempart_engine::{Capacity, Engine};
 use rempart_gateway::Tasks;
 
@@ -100,7 +100,10 @@ pub(crate) fn build(config: &Config) -> Result<Fleet, Failure> {
                 expected.push((name.clone(), vec![model.clone()]));
                 Runner::Embedded(embedded(name, section, &model, &models)?)
             }
-            EngineKind::Upstream => Runner::Upstream(upstream(name, section)?),
+            EngineKind::Upstream => {
+                let engine = upstream(name, section);
+                Runner::Upstream(engine.map_err(|error| Failure::Config(format!("engine.{name}: {}", chain(&error))))?)
+            }
             EngineKind::Scripted => Runner::Scripted(ScriptedEngine::new(scripted(name, section))),
         };
         runners.push(runner);
@@ -137,8 +140,9 @@ fn embedded(name: &str, section: &EngineSection, model: &str, models: &Models) -
     }))
 }
 
-fn upstream(name: &str, section: &EngineSection) -> Result<Arc<UpstreamEngine>, Failure> {
-    let engine = UpstreamEngine::new(UpstreamOptions {
+/// Builds an upstream engine; connects to nothing. The configuration check asks here too.
+pub(crate) fn upstream(name: &str, section: &EngineSection) -> Result<Arc<UpstreamEngine>, UpstreamConfigError> {
+    UpstreamEngine::new(UpstreamOptions {
         name: name.to_owned(),
         url: section.url.clone(),
         api_key: section.api_key.to_secret(),
@@ -150,8 +154,7 @@ fn upstream(name: &str, section: &EngineSection) -> Result<Arc<UpstreamEngine>, 
             EnginePriority::Sglang => Priority::Sglang,
         },
         deadlines: Deadlines::default(),
-    });
-    engine.map_err(|error| Failure::Config(format!("engine.{name}: {}", chain(&error))))
+    })
 }
 
 fn scripted(name: &str, section: &EngineSection) -> ScriptedOptions {

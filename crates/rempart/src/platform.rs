@@ -97,7 +97,7 @@ impl Platform {
 }
 
 /// A key as the path knows it; `None` for one that is revoked.
-fn known_key(record: KeyRecord) -> Option<KnownKey> {
+pub(crate) fn known_key(record: KeyRecord) -> Option<KnownKey> {
     let models = record.models.map(|models| models.into_iter().map(String::into_boxed_str).collect());
     record.revoked.is_none().then_some(KnownKey {
         id: record.id,

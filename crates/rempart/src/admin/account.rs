@@ -9,7 +9,7 @@ use rempart_store::{Account, LinkPurpose, NewAccount};
 
 use super::{AccountChange, AccountRow, AdminError, PAGE_LEN, Reply};
 use crate::dates::rfc3339;
-use crate::platform::Platform;
+use crate::platform::{Platform, known_key};
 
 /// How long a sign-in link is good.
 const SIGN_IN_LINK_S: i64 = 3600;
@@ -70,6 +70,9 @@ pub(super) async fn set(platform: &Platform, mut change: AccountChange) -> Resul
         platform.store.set_role(account.id, role).await?;
         platform.revocations.set_role(account.id, role)?;
     }
+    if standing.is_some() || role.is_some() {
+        refresh_keys(platform, account.id).await?;
+    }
     if ends_sessions {
         end_sessions(platform, account.id).await?;
     }
@@ -97,6 +100,13 @@ pub(super) async fn link(platform: &Platform, name: &str) -> Result<Reply, Admin
     platform.store.create_link(token.hash, Some(account.id), LinkPurpose::SignIn, expires).await?;
     let url = format!("{}/sign-in?link={}", platform.public_url, token.text.expose());
     Ok(Reply::Link { url, expires: rfc3339(expires) })
+}
+
+/// Known keys carry standing and role from when they were read: read them again.
+async fn refresh_keys(platform: &Platform, account: AccountId) -> Result<(), AdminError> {
+    let keys = platform.store.list_keys(account).await?;
+    keys.into_iter().filter_map(known_key).for_each(|key| platform.known_keys.insert(key));
+    Ok(())
 }
 
 async fn end_sessions(platform: &Platform, account: AccountId) -> Result<(), AdminError> {

@@ -114,11 +114,12 @@ async fn scripted(args: Scripted) -> Result<(), Failure> {
         reasoning: args.reasoning,
     };
     let stop = CancellationToken::new();
+    // Caught before anybody is told that it is ready.
+    let mut signals = crate::signals::Signals::listen()?;
+    let serving = serve(listener, options, stop.clone());
+    tokio::pin!(serving);
     say(&format!("engine  http://{address}"))?;
     say("ready")?;
-    let (signals, serving) = (crate::signals::Signals::listen()?, serve(listener, options, stop.clone()));
-    tokio::pin!(serving);
-    let mut signals = signals;
     tokio::select! {
         served = &mut serving => served,
         () = signals.stop() => {

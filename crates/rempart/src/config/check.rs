@@ -257,15 +257,11 @@ fn check_engine(name: &str, engine: &EngineSection, errors: &mut Vec<ConfigError
     }
     match engine.kind {
         EngineKind::Upstream => {
-            let is_web = engine
-                .url
-                .parse::<Uri>()
-                .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
-            if !is_web {
-                errors.push(ConfigError::new(
-                    place("url"),
-                    "an upstream engine needs an address such as http://127.0.0.1:8000/v1",
-                ));
+            if engine.url.is_empty() {
+                let reason = "an upstream engine needs an address such as http://127.0.0.1:8000/v1";
+                errors.push(ConfigError::new(place("url"), reason));
+            } else if let Err(error) = crate::engines::upstream(name, engine) {
+                errors.push(ConfigError::new(format!("engine.{name}"), crate::outcome::chain(&error)));
             }
         }
         EngineKind::Embedded | EngineKind::Scripted => {

@@ -148,6 +148,18 @@ fn what_is_not_built_is_refused_instead_of_ignored() {
 }
 
 #[test]
+fn an_upstream_address_or_key_that_cannot_be_used_is_told_at_once() {
+    let text = "[engine.a]\nkind = \"upstream\"\n[engine.b]\nkind = \"upstream\"\nurl = \"http://u:p@h/v1\"\n[engine.c]\nkind = \"upstream\"\nurl = \"http://127.0.0.1:1\"\napi_key = \"a\\nb\"\n";
+    let errors = errors_of(text, &[]);
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    assert!(
+        errors[0].starts_with("engine.a.url")
+            && errors[1].starts_with("engine.b: url")
+            && errors[2].starts_with("engine.c: api key")
+    );
+}
+
+#[test]
 fn the_order_of_engines_is_the_order_of_the_file() {
     let text =
         "[engine.zeta]\nkind = \"scripted\"\n[engine.alpha]\nkind = \"scripted\"\n[engine.mid]\nkind = \"scripted\"\n";
