@@ -256,10 +256,8 @@ impl Store {
     /// standing and role its sessions carry. Not bound by the usual deadline: it is read once, at start.
     pub async fn load_epochs(&self) -> Result<Vec<(AccountId, EpochRow)>, StoreError> {
         let inner = &self.inner;
-        let changed = inner.database.read(Lane::Other, &inner.health, queries::ACCOUNT_LOAD_CHANGED, vec![]).await?;
-        let deleted = inner.database.read(Lane::Other, &inner.health, queries::DELETED_ACCOUNT_LOAD, vec![]).await?;
-        let mut epochs = Vec::with_capacity(changed.len().saturating_add(deleted.len()));
-        for mut row in changed {
+        let mut epochs = Vec::new();
+        let mut push_changed = |mut row: Row| {
             let state = EpochRow {
                 epoch: epoch_of(row.int(1)?),
                 standing: standing_of(row.int(2)?),
@@ -267,11 +265,15 @@ impl Store {
                 created_day: UnixMillis(row.int(4)?).day(),
             };
             epochs.push((AccountId::from_sql(row.int(0)?), state));
-        }
+            Ok(())
+        };
+        inner.database.read_bulk(&inner.health, queries::ACCOUNT_LOAD_CHANGED, vec![], &mut push_changed).await?;
         let gone = EpochRow { epoch: u32::MAX, standing: Standing::Suspended, role: Role::None, created_day: Day(0) };
-        for row in deleted {
+        let mut push_deleted = |row: Row| {
             epochs.push((AccountId::from_sql(row.int(0)?), gone));
-        }
+            Ok(())
+        };
+        inner.database.read_bulk(&inner.health, queries::DELETED_ACCOUNT_LOAD, vec![], &mut push_deleted).await?;
         Ok(epochs)
     }
 

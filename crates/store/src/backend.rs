@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::conn::{Conn, Link, Row, Value};
 use crate::error::{Outage, StoreError};
 use crate::health::Health;
-use crate::lane::{DEADLINE, Lane, Work};
+use crate::lane::{DEADLINE, Lane, REGISTRATION_QUEUE_PART, Work};
 
 /// Readers of an SQLite file: sign-in's own, and the others'.
 const SQLITE_READERS: (u32, u32) = (2, 4);
@@ -27,6 +27,7 @@ const WAL_LEN_MAX: &str = "67108864";
 
 /// How long a lock held by another process is waited for.
 const BUSY_WAIT: Duration = Duration::from_secs(3);
+pub(crate) const RESTORE_BUSY_WAIT: &str = "PRAGMA busy_timeout = 3000";
 
 /// Connections by lane. `SignIn` never waits behind another lane's work.
 #[derive(Debug)]
@@ -86,22 +87,30 @@ pub(crate) enum AnyDatabase {
 pub(crate) struct Waiting {
     sign_in: Semaphore,
     other: Semaphore,
+    registration: Semaphore,
     len_max: usize,
 }
 
 impl Waiting {
     pub(crate) fn new(len_max: usize) -> Self {
         let len_max = len_max.clamp(1, Semaphore::MAX_PERMITS);
-        Self { sign_in: Semaphore::new(len_max), other: Semaphore::new(len_max), len_max }
+        let registration = Semaphore::new(len_max.div_ceil(REGISTRATION_QUEUE_PART));
+        Self { sign_in: Semaphore::new(len_max), other: Semaphore::new(len_max), registration, len_max }
     }
 
     pub(crate) fn enter(&self, lane: Lane) -> Result<tokio::sync::SemaphorePermit<'_>, StoreError> {
-        let queue = if lane == Lane::SignIn { &self.sign_in } else { &self.other };
+        let queue = match lane {
+            Lane::SignIn => &self.sign_in,
+            Lane::Other => &self.other,
+            Lane::Registration => &self.registration,
+        };
         queue.try_acquire().map_err(|_| StoreError::Unavailable(Outage::QueueFull))
     }
 
     pub(crate) fn lens(&self) -> [usize; 3] {
-        [self.len_max.saturating_sub(self.sign_in.available_permits()), self.len_max.saturating_sub(self.other.available_permits()), 0]
+        let used = |queue: &Semaphore, len_max: usize| len_max.saturating_sub(queue.available_permits());
+        let registrations = self.len_max.div_ceil(REGISTRATION_QUEUE_PART);
+        [used(&self.sign_in, self.len_max), used(&self.other, self.len_max), used(&self.registration, registrations)]
     }
 }
 
@@ -180,22 +189,50 @@ impl PostgresServer {
     }
 }
 
+/// A wait for a connection that ended without a single one being there is not a crowd: the server does not answer.
+fn none_at_all(pool: &PgPool, error: sqlx::Error) -> sqlx::Error {
+    match error {
+        sqlx::Error::PoolTimedOut if pool.size() == 0 => sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
+        other => other,
+    }
+}
+
 impl AnyDatabase {
     /// A connection to read with.
     async fn reader(&self, lane: Lane, health: &Arc<Health>) -> Result<Conn, StoreError> {
         let link = match self {
             Self::Sqlite(file) => file.readers.of(lane).acquire().await.map(Link::Sqlite),
-            Self::Postgres(server) => server.pools.of(lane).acquire().await.map(Link::Postgres),
+            Self::Postgres(server) => {
+                let pool = server.pools.of(lane);
+                pool.acquire().await.map(Link::Postgres).map_err(|error| none_at_all(pool, error))
+            }
         };
-        link.map(|link| Conn::new(link, health)).map_err(|error| {
-            health.note_error(&error);
-            StoreError::from(error)
-        })
+        link.map(|link| Conn::new(link, health)).map_err(|error| health.note_unreachable(&error))
     }
 
     /// Runs one reading statement.
     pub(crate) async fn read(&self, lane: Lane, health: &Arc<Health>, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         self.reader(lane, health).await?.rows(sql, args).await
+    }
+
+    /// Reads rows one by one without the usual deadline: for what is loaded once, at start.
+    pub(crate) async fn read_bulk(
+        &self,
+        health: &Arc<Health>,
+        sql: &'static str,
+        args: Vec<Value>,
+        each: &mut (dyn FnMut(Row) -> Result<(), StoreError> + Send),
+    ) -> Result<(), StoreError> {
+        let mut conn = match self {
+            Self::Sqlite(_) => self.reader(Lane::Other, health).await?,
+            Self::Postgres(server) => {
+                let begun = server.pools.other.begin().await.map_err(|error| health.note_unreachable(&error))?;
+                let mut conn = Conn::new(Link::PostgresTx(begun), health);
+                conn.script(crate::open::NO_TIMEOUT).await?;
+                conn
+            }
+        };
+        conn.each(sql, args, each).await
     }
 
     pub(crate) async fn close(&self) {
@@ -224,7 +261,8 @@ impl PostgresServer {
             health.note_error(&error);
             StoreError::from(error)
         };
-        let begun = self.pools.of(lane).begin().await.map_err(sort)?;
+        let pool = self.pools.of(lane);
+        let begun = pool.begin().await.map_err(|error| health.note_unreachable(&none_at_all(pool, error)))?;
         let mut conn = Conn::new(Link::PostgresTx(begun), health);
         let result = work(&mut conn).await;
         let Link::PostgresTx(transaction) = conn.link else { return Err(StoreError::Corrupt("transaction")) };

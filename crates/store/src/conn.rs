@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
 use sqlx::{Column as _, Postgres, Row as _, Sqlite, SqlSafeStr, Transaction, TypeInfo as _, ValueRef as _};
 
@@ -197,6 +198,33 @@ impl Conn {
             }
         };
         outcome.map_err(|error| self.sort(error))
+    }
+
+    /// Runs a statement and hands its rows over one by one.
+    pub(crate) async fn each(
+        &mut self,
+        sql: &'static str,
+        args: Vec<Value>,
+        each: &mut (dyn FnMut(Row) -> Result<(), StoreError> + Send),
+    ) -> Result<(), StoreError> {
+        macro_rules! stream {
+            ($db:ty, $conn:expr, $read:ident) => {{
+                let mut rows = bind_all!(sqlx::query::<$db>(sql), args).fetch(&mut **$conn);
+                loop {
+                    match rows.try_next().await.and_then(|row| row.map(|row| $read(&row)).transpose()) {
+                        Ok(Some(row)) => each(row)?,
+                        Ok(None) => break Ok(()),
+                        Err(error) => break Err(error),
+                    }
+                }
+            }};
+        }
+        let read = match &mut self.link {
+            Link::Sqlite(conn) => stream!(Sqlite, conn, sqlite_row),
+            Link::Postgres(conn) => stream!(Postgres, conn, postgres_row),
+            Link::PostgresTx(conn) => stream!(Postgres, conn, postgres_row),
+        };
+        read.map_err(|error| self.sort(error))
     }
 
     /// Runs a statement and reads its first row.

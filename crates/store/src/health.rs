@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::StoreHealth;
+use crate::{StoreError, StoreHealth};
 use crate::error::{Outage, outage_of};
 
 /// While down, one call in this time goes through to see whether it still is.
@@ -55,6 +55,15 @@ impl Health {
         }
     }
 
+    /// Whatever a database says instead of giving a connection, it cannot be used.
+    pub(crate) fn note_unreachable(&self, error: &sqlx::Error) -> StoreError {
+        let outage = outage_of(error).unwrap_or(Outage::Down);
+        if outage == Outage::Down && self.set(StoreHealth::Down) {
+            tracing::error!(store.health = ?StoreHealth::Down, error = %error, "store cannot be reached");
+        }
+        StoreError::Unavailable(outage)
+    }
+
     pub(crate) fn note_down(&self, why: &'static str) {
         if self.set(StoreHealth::Down) {
             tracing::error!(store.health = ?StoreHealth::Down, why, "store takes no writes");
@@ -64,6 +73,13 @@ impl Health {
     pub(crate) fn note_write(&self) {
         if self.set(StoreHealth::Ok) {
             tracing::info!(store.health = ?StoreHealth::Ok, "store takes writes again");
+        }
+    }
+
+    /// A read that works while nothing else was known to.
+    pub(crate) fn note_read(&self) {
+        if self.get() == StoreHealth::Down && self.set(StoreHealth::ReadOnly) {
+            tracing::info!(store.health = ?StoreHealth::ReadOnly, "store answers reads again");
         }
     }
 

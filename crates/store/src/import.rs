@@ -14,8 +14,8 @@ use crate::{NewAccount, NewKey, Store, StoreError, account, key, queries};
 /// Accounts in one commit: bounds how long others' writes wait behind an import.
 const BATCH_LEN: usize = 1024;
 
-/// Rows in one statement; 64 rows of at most 9 values stay far below both databases' bounds.
-const STATEMENT_ROWS: usize = 64;
+/// Rows in one statement. More cost SQLite more than they save: it finds a value's number by walking a list of all of them.
+const STATEMENT_ROWS: usize = 16;
 
 /// An account to be imported, with its keys.
 #[derive(Debug)]

@@ -134,7 +134,12 @@ impl Store {
     /// usual deadline.
     pub async fn load_keys(&self, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         let inner = &self.inner;
-        let rows = inner.database.read(Lane::Other, &inner.health, queries::KEY_LOAD, args![i64::from(limit)]).await?;
-        rows.into_iter().map(key_of).collect()
+        let mut keys = Vec::new();
+        let mut push = |row: Row| {
+            keys.push(key_of(row)?);
+            Ok(())
+        };
+        inner.database.read_bulk(&inner.health, queries::KEY_LOAD, args![i64::from(limit)], &mut push).await?;
+        Ok(keys)
     }
 }

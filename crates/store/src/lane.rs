@@ -22,6 +22,9 @@ pub(crate) enum Lane {
     Registration,
 }
 
+/// The registration queue is this part of the others' bound: what would wait longer is refused at once.
+pub(crate) const REGISTRATION_QUEUE_PART: usize = 8;
+
 /// The longest a caller waits for an answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 

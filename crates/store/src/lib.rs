@@ -126,7 +126,10 @@ impl Store {
                 let ping = async { sqlx::query("SELECT 1").execute(&server.probe).await };
                 match tokio::time::timeout(PROBE_WAIT, ping).await {
                     Ok(Ok(_)) => {}
-                    Ok(Err(error)) if error::outage_of(&error) != Some(Outage::Deadline) => return self.inner.health.note_error(&error),
+                    Ok(Err(error)) if error::outage_of(&error) != Some(Outage::Deadline) => {
+                        let _down = self.inner.health.note_unreachable(&error);
+                        return;
+                    }
                     _ => return self.inner.health.note_down("the database server does not answer"),
                 }
             }
@@ -172,11 +175,17 @@ impl Store {
 
     async fn read(&self, lane: Lane, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         let _place = self.inner.waiting.enter(lane)?;
-        if matches!(self.inner.database, AnyDatabase::Postgres(_)) && !self.inner.health.may_try() {
+        // An SQLite file is read as long as it can be; a server that is gone is not asked by everybody.
+        let is_server = matches!(self.inner.database, AnyDatabase::Postgres(_));
+        if is_server && !self.inner.health.may_try() {
             return Err(StoreError::Unavailable(Outage::Down));
         }
         let reading = self.inner.database.read(lane, &self.inner.health, sql, args);
-        tokio::time::timeout(DEADLINE, reading).await.map_err(|_| StoreError::Unavailable(Outage::Deadline))?
+        let rows = tokio::time::timeout(DEADLINE, reading).await.map_err(|_| StoreError::Unavailable(Outage::Deadline))??;
+        if is_server {
+            self.inner.health.note_read();
+        }
+        Ok(rows)
     }
 
     async fn read_one(&self, lane: Lane, sql: &'static str, args: Vec<Value>) -> Result<Option<Row>, StoreError> {

@@ -18,7 +18,8 @@ use crate::{Inner, Outage, Store, StoreError, StoreOptions, StoreUrl, queries};
 
 /// Any number will do, as long as only our migrations use it: "rempart" in ASCII.
 const POSTGRES_MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(32199698154189428)";
-const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
+/// For what may take long: inside a transaction only.
+pub(crate) const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
 const CHECK: &str = "master_key_check";
 
 /// Opens a store with a given list of migrations.

@@ -8,15 +8,17 @@
 //! and tells every caller `Unavailable`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::SqlitePool;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::backend::FileIdentity;
 use crate::conn::{Conn, Link};
 use crate::error::{Outage, StoreError};
 use crate::health::Health;
-use crate::lane::{Job, Lane, Outcome};
+use crate::lane::{Job, Lane, Outcome, REGISTRATION_QUEUE_PART};
 
 /// Most jobs in one transaction: bounds how long the first waits for the last.
 const GROUP_LEN_MAX: usize = 128;
@@ -24,8 +26,8 @@ const GROUP_LEN_MAX: usize = 128;
 /// Most registrations in one transaction: bounds what a flood of them adds to others' wait.
 const GROUP_REGISTRATIONS_MAX: usize = 8;
 
-/// The registration queue is this part of the others' bound: what would wait longer is refused at once.
-const REGISTRATION_QUEUE_PART: usize = 8;
+/// The write-ahead log is cut for deletions at most this often.
+const TRUNCATE_EVERY: Duration = Duration::from_secs(5);
 
 /// Why health says down when the database file lost its name.
 pub(crate) const FILE_GONE: &str = "the database file is gone";
@@ -73,6 +75,9 @@ pub(crate) struct Writer {
     pool: SqlitePool,
     file: FileIdentity,
     health: Arc<Health>,
+    /// A key was deleted since the write-ahead log was last cut.
+    is_truncate_due: bool,
+    last_truncate: Option<Instant>,
 }
 
 impl Writer {
@@ -82,7 +87,7 @@ impl Writer {
         let (other_in, other) = mpsc::channel(len);
         let (registration_in, registration) = mpsc::channel(len.div_ceil(REGISTRATION_QUEUE_PART));
         let queues = Queues { sign_in: sign_in_in, other: other_in, registration: registration_in };
-        (queues, Self { sign_in, other, registration, pool, file, health })
+        (queues, Self { sign_in, other, registration, pool, file, health, is_truncate_due: false, last_truncate: None })
     }
 
     /// Works until every [`Queues`] is dropped and what waited is done.
@@ -118,7 +123,7 @@ impl Writer {
         group
     }
 
-    async fn commit(&self, mut group: Vec<BoxedJob>) {
+    async fn commit(&mut self, mut group: Vec<BoxedJob>) {
         group.retain(|job| !job.is_abandoned());
         if group.is_empty() {
             return;
@@ -133,7 +138,7 @@ impl Writer {
     }
 
     /// One transaction around the group; an error means that nothing of it happened.
-    async fn transact(&self, group: &mut [BoxedJob]) -> Result<(), Outage> {
+    async fn transact(&mut self, group: &mut [BoxedJob]) -> Result<(), Outage> {
         if !self.health.may_try() {
             return Err(Outage::Down);
         }
@@ -142,7 +147,7 @@ impl Writer {
             return Err(Outage::Down);
         }
         let link = self.pool.acquire().await.map_err(|error| {
-            self.health.note_error(&error);
+            let _unavailable = self.health.note_unreachable(&error);
             crate::error::outage_of(&error).unwrap_or(Outage::Down)
         })?;
         let mut conn = Conn::new(Link::Sqlite(link), &self.health);
@@ -150,10 +155,27 @@ impl Writer {
         if done.is_err() {
             // After some failures SQLite has rolled back by itself; then this says so, and that is all it says.
             let _ended = conn.script("ROLLBACK").await;
-        } else if conn.wants_truncate && conn.script("PRAGMA wal_checkpoint(TRUNCATE)").await.is_err() {
-            tracing::debug!("write-ahead log was not truncated");
+        } else {
+            self.is_truncate_due |= conn.wants_truncate;
+            self.truncate(&mut conn).await;
         }
         done
+    }
+
+    /// Cuts the write-ahead log once a key was deleted: no old page of it may stay. Waits for no reader, and not at every deletion, so
+    /// that nobody can hold the writer up by deleting; what was not cut is cut after a later commit.
+    async fn truncate(&mut self, conn: &mut Conn) {
+        let is_too_soon = self.last_truncate.is_some_and(|last| last.elapsed() < TRUNCATE_EVERY);
+        if !self.is_truncate_due || is_too_soon {
+            return;
+        }
+        self.last_truncate = Some(Instant::now());
+        let is_without_wait = conn.script("PRAGMA busy_timeout = 20").await.is_ok();
+        let cut = conn.row("PRAGMA wal_checkpoint(TRUNCATE)", vec![]).await;
+        // The first column is 1 if a reader was in the way.
+        self.is_truncate_due = !cut.is_ok_and(|row| row.is_some_and(|row| row.int(0).is_ok_and(|busy| busy == 0)));
+        let is_restored = conn.script(crate::backend::RESTORE_BUSY_WAIT).await.is_ok();
+        tracing::debug!(is_cut = !self.is_truncate_due, is_without_wait, is_restored, "write-ahead log after a deletion");
     }
 
     async fn transact_on(conn: &mut Conn, group: &mut [BoxedJob]) -> Result<(), Outage> {

@@ -47,6 +47,7 @@ on_both! {
         assert_eq!((live.len(), live[0].id, live[0].agent.as_deref(), live[0].last_seen), (1, kept.id, Some("Firefox on Linux"), NOW.day()));
         assert_eq!(store.load_ended_sessions(UnixSeconds(1_999_999_999)).await.unwrap().len(), 2);
         assert_eq!(store.load_ended_sessions(UnixSeconds(2_000_000_000)).await.unwrap(), [(ended.id, FAR)]);
+        assert_eq!(store.load_ended_sessions_with_accounts(UnixSeconds(2_000_000_000)).await.unwrap(), [(id, ended.id, FAR)]);
         assert_eq!(store.end_sessions_of(id).await.unwrap(), [(kept.id, FAR)]);
         assert_eq!(store.sweep(UnixSeconds(2_000_000_000)).await.unwrap(), 1);
         assert_eq!(store.load_ended_sessions(NOW.seconds()).await.unwrap().len(), 2);
