@@ -3,8 +3,16 @@
 //! What must stay true: an engine is asked only after admission; dropping an [`EventStream`] cancels the generation within one
 //! step of the engine; [`Engine::estimate`] is local, takes microseconds and never tokenises; no prompt or answer reaches a log.
 
+pub mod embedded;
 mod event;
+pub mod models;
 mod request;
+pub mod routing;
+pub mod scripted;
+#[cfg(test)]
+mod test_server;
+pub mod upstream;
+pub mod worker_protocol;
 
 use std::sync::Arc;
 

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use rempart_domain::TokenCount;
 
 use super::Engines;
-use crate::{
-    Capacity, Engine, EngineError, EngineStatus, Estimate, EventStream, GenerateRequest, ModelInfo,
-};
+use crate::{Capacity, Engine, EngineError, EngineStatus, Estimate, EventStream, GenerateRequest, ModelInfo};
 
 struct Fixed {
     name: &'static str,

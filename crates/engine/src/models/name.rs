@@ -110,7 +110,11 @@ impl Wanted {
         };
         let is_good = is_segment(owner) && is_segment(repo) && file.split('/').all(is_segment);
         let is_gguf = file.to_ascii_lowercase().ends_with(".gguf");
-        (is_good && is_gguf).then(|| Place::Hub { owner: owner.to_owned(), repo: repo.to_owned(), file: file.to_owned() })
+        (is_good && is_gguf).then(|| Place::Hub {
+            owner: owner.to_owned(),
+            repo: repo.to_owned(),
+            file: file.to_owned(),
+        })
     }
 }
 
@@ -156,7 +160,9 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_the_folder_hide_or_be_options() {
-        for name in ["", ".", "..", "../x", "a/b", ".hidden", "-rf", "a\\b", "a b", "é", "a\0", &"a".repeat(101), ".gguf"] {
+        for name in
+            ["", ".", "..", "../x", "a/b", ".hidden", "-rf", "a\\b", "a b", "é", "a\0", &"a".repeat(101), ".gguf"]
+        {
             assert!(parse(name).is_err(), "{name:?}");
         }
         assert_eq!(parse("Qwen2.5-0.5B_Q4.GGUF").unwrap(), "qwen2.5-0.5b_q4");
@@ -191,7 +197,10 @@ mod tests {
     #[test]
     fn ids_come_from_the_file_and_a_longer_one_from_the_whole_source() {
         let ids = |what: &str| place(what).unwrap().ids();
-        assert_eq!(ids("Own/Re.po:sub/My Model.gguf".replace(' ', "_").as_str()), ("my_model".into(), "own-re.po-sub-my_model".into()));
+        assert_eq!(
+            ids("Own/Re.po:sub/My Model.gguf".replace(' ', "_").as_str()),
+            ("my_model".into(), "own-re.po-sub-my_model".into())
+        );
         assert_eq!(ids("https://h/a/X.gguf?download=1"), ("x".into(), "h-a-x".into()));
         assert_eq!(ids("https://h/../..gguf").0, "model");
         assert_eq!(ids("/m/Ünï.gguf").0, "n-");

@@ -60,7 +60,12 @@ impl Base {
             embeddings: below("/embeddings")?,
             models: below("/models")?,
             metrics: format!("{root}/metrics").parse().map_err(|_| bad())?,
-            origin: Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build().map_err(|_| bad())?,
+            origin: Uri::builder()
+                .scheme(scheme)
+                .authority(authority)
+                .path_and_query("/")
+                .build()
+                .map_err(|_| bad())?,
         })
     }
 
@@ -106,7 +111,8 @@ mod tests {
 
     #[test]
     fn addresses_with_keys_or_of_other_kinds_are_refused() {
-        for url in ["", "host", "/v1", "ftp://host", "http://user:pw@host/v1", "http://host/v1?key=1", "http://host/#a"] {
+        for url in ["", "host", "/v1", "ftp://host", "http://user:pw@host/v1", "http://host/v1?key=1", "http://host/#a"]
+        {
             assert!(Base::parse(url).is_err(), "{url}");
         }
     }

@@ -17,7 +17,12 @@ fn request() -> GenerateRequest {
         model: "small \"one\"".to_owned(),
         prompt: Prompt::Chat(raw(r#"[{"role":"user","content":"你好  \u00e9"}]"#)),
         max_tokens: Some(TokenCount(7)),
-        sampling: Sampling { temperature: Some(0.7), seed: Some(42), stop: vec!["\n\n".to_owned()], ..Sampling::default() },
+        sampling: Sampling {
+            temperature: Some(0.7),
+            seed: Some(42),
+            stop: vec!["\n\n".to_owned()],
+            ..Sampling::default()
+        },
         is_json_object: false,
         extra: vec![("tools".to_owned(), raw(r#"[ {"type":"function"} ]"#)), ("thinking".to_owned(), raw("1.50"))],
         account: Some(AccountId::from_bits(5)),
@@ -49,7 +54,11 @@ fn body_has_exactly_what_was_asked_and_always_streams_with_usage() {
             "tools": [{"type": "function"}], "thinking": 1.50,
         })
     );
-    let text = GenerateRequest { prompt: Prompt::Text(Sensitive::new("a \"b\"\n".to_owned())), is_json_object: true, ..request() };
+    let text = GenerateRequest {
+        prompt: Prompt::Text(Sensitive::new("a \"b\"\n".to_owned())),
+        is_json_object: true,
+        ..request()
+    };
     let body = sent(&text, Priority::None);
     assert_eq!(body["prompt"], "a \"b\"\n");
     assert_eq!(body["response_format"], json!({"type": "json_object"}));

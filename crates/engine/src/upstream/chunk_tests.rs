@@ -23,12 +23,17 @@ fn shown(event: &EngineEvent) -> String {
     match event {
         EngineEvent::Started { input } => format!("started {:?}", input.map(|input| input.0)),
         EngineEvent::Delta(delta) => {
-            let extra: Vec<_> = delta.extra.iter().map(|(key, value)| format!("{key}={}", value.expose().get())).collect();
+            let extra: Vec<_> =
+                delta.extra.iter().map(|(key, value)| format!("{key}={}", value.expose().get())).collect();
             format!("delta {}|{}|{}", delta.content.expose(), delta.reasoning.expose(), extra.join(","))
         }
         EngineEvent::Finished { reason, usage } => format!(
             "{} {}+{} reasoning {} cached {}",
-            reason.as_str(), usage.input.0, usage.output.0, usage.reasoning.0, usage.cached_input.0
+            reason.as_str(),
+            usage.input.0,
+            usage.output.0,
+            usage.reasoning.0,
+            usage.cached_input.0
         ),
     }
 }
@@ -42,7 +47,10 @@ fn openai_stream_is_read_with_its_usage_chunk() {
         r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":8},"completion_tokens_details":{"reasoning_tokens":2}}}"#,
         "[DONE]",
     ]);
-    assert_eq!(events, Ok(vec!["started None".into(), "delta París 你||".into(), "length 9+4 reasoning 2 cached 8".into()]));
+    assert_eq!(
+        events,
+        Ok(vec!["started None".into(), "delta París 你||".into(), "length 9+4 reasoning 2 cached 8".into()])
+    );
 }
 
 #[test]
@@ -97,7 +105,10 @@ fn cut_before_the_end_is_restarted_and_before_the_beginning_unavailable() {
 #[test]
 fn error_inside_the_stream_ends_it() {
     let begun = r#"{"choices":[{"index":0,"delta":{"content":"a"}}]}"#;
-    assert_eq!(take(&[begun, r#"{"error":{"message":"oom","type":"InternalServerError","code":500}}"#]), Err(EngineError::Restarted));
+    assert_eq!(
+        take(&[begun, r#"{"error":{"message":"oom","type":"InternalServerError","code":500}}"#]),
+        Err(EngineError::Restarted)
+    );
     assert_eq!(take(&[r#"{"error":{"message":"oom","code":500}}"#]), Err(EngineError::Unavailable));
     let rejected = take(&[r#"{"error":{"message":"bad stop","type":"BadRequestError","param":"stop","code":400}}"#]);
     assert!(matches!(rejected, Err(EngineError::Rejected { param: Some(param), .. }) if param == "stop"));
@@ -128,5 +139,7 @@ fn our_own_cut_keeps_what_came_and_says_that_it_can_be_continued() {
     progress.take_data(br#"{"choices":[{"index":0,"delta":{"content":"a"}}]}"#, &mut out).unwrap();
     assert_eq!(progress.cut_short(&mut out), Ok(()));
     let usage = Usage { input: TokenCount(3), output: TokenCount(1), ..Usage::default() };
-    assert!(matches!(out.back(), Some(EngineEvent::Finished { reason: FinishReason::InsufficientSystemResource, usage: got }) if *got == usage));
+    assert!(
+        matches!(out.back(), Some(EngineEvent::Finished { reason: FinishReason::InsufficientSystemResource, usage: got }) if *got == usage)
+    );
 }

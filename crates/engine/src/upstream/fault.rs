@@ -43,7 +43,9 @@ pub(super) fn from_stream(error: &str) -> EngineError {
         Some(400 | 413 | 422) => words.into_rejection(None),
         Some(404) => EngineError::ModelNotFound,
         Some(_) => EngineError::Unavailable,
-        None if words.kind.contains("invalid_request") || words.kind.contains("BadRequest") => words.into_rejection(None),
+        None if words.kind.contains("invalid_request") || words.kind.contains("BadRequest") => {
+            words.into_rejection(None)
+        }
         None if words.kind.contains("rate_limit") || words.kind.contains("overloaded") => EngineError::Full,
         None => EngineError::Unavailable,
     }

@@ -30,7 +30,10 @@ fn refusals_of_the_request_are_handed_on_with_their_field() {
 fn messages_are_bounded_and_never_hold_our_key() {
     let long = format!(r#"{{"error":{{"message":"{}"}}}}"#, "é".repeat(5_000));
     assert_eq!(rejection(400, &long).0.len(), 1_000);
-    assert_eq!(rejection(400, r#"{"error":{"message":"key sk-our-own-key is odd"}}"#).0, "the engine refused the request");
+    assert_eq!(
+        rejection(400, r#"{"error":{"message":"key sk-our-own-key is odd"}}"#).0,
+        "the engine refused the request"
+    );
 }
 
 #[test]
@@ -47,9 +50,18 @@ fn trouble_of_our_own_key_is_unavailable_and_ours() {
 fn full_starting_missing_and_broken_are_told_apart() {
     assert_eq!(fault(429, "{}"), EngineError::Full);
     assert_eq!(fault(503, ""), EngineError::Full);
-    assert_eq!(fault(503, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#), EngineError::Starting);
-    assert_eq!(fault(404, r#"{"object":"error","message":"The model `x` does not exist.","code":404}"#), EngineError::ModelNotFound);
-    assert_eq!(fault(400, r#"{"error":{"message":"no such model","code":"model_not_found"}}"#), EngineError::ModelNotFound);
+    assert_eq!(
+        fault(503, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#),
+        EngineError::Starting
+    );
+    assert_eq!(
+        fault(404, r#"{"object":"error","message":"The model `x` does not exist.","code":404}"#),
+        EngineError::ModelNotFound
+    );
+    assert_eq!(
+        fault(400, r#"{"error":{"message":"no such model","code":"model_not_found"}}"#),
+        EngineError::ModelNotFound
+    );
     for status in [500, 502, 504, 408, 302] {
         assert_eq!(fault(status, "{}"), EngineError::Unavailable, "{status}");
     }

@@ -98,7 +98,9 @@ async fn check(inner: &Arc<Inner>) {
     inner.log_change(change);
     if was != now_is {
         match now_is {
-            Health::Well => tracing::info!(engine.name = inner.name, models.len = inner.models.load().len(), "engine is ready"),
+            Health::Well => {
+                tracing::info!(engine.name = inner.name, models.len = inner.models.load().len(), "engine is ready")
+            }
             Health::Ill => tracing::warn!(engine.name = inner.name, "engine does not answer its health check"),
             Health::Unknown | Health::Loading => tracing::info!(engine.name = inner.name, "engine is loading"),
         }
@@ -223,7 +225,11 @@ fn parse_load(text: &str, kv_tokens: u32) -> Option<EngineLoad> {
     })
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of u32; NaN becomes 0")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the range of u32; NaN becomes 0"
+)]
 fn count(value: f64) -> u32 {
     value.round().clamp(0.0, f64::from(u32::MAX)) as u32
 }

@@ -98,8 +98,7 @@ impl Wire {
             builder.max_buf_size(READ_BUFFER_BYTES_MAX);
             builder.handshake(io).await.map_err(WireError::Broken)
         };
-        let (sender, connection) =
-            tokio::time::timeout(deadline, connect).await.map_err(|_| WireError::TimedOut)??;
+        let (sender, connection) = tokio::time::timeout(deadline, connect).await.map_err(|_| WireError::TimedOut)??;
         Ok(Self { sender, connection, is_closed: false, is_reused: false })
     }
 
@@ -173,7 +172,11 @@ impl Wire {
     }
 
     /// Reads the whole answer, or its beginning: no more than `bytes_max` bytes are kept, and whether that was all is told.
-    pub(crate) async fn collect(&mut self, body: &mut Incoming, bytes_max: usize) -> Result<(Vec<u8>, bool), WireError> {
+    pub(crate) async fn collect(
+        &mut self,
+        body: &mut Incoming,
+        bytes_max: usize,
+    ) -> Result<(Vec<u8>, bool), WireError> {
         let mut whole = Vec::new();
         while let Some(piece) = self.piece(body).await {
             let piece = piece?;
