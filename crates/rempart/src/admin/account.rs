@@ -4,7 +4,7 @@
 //! freeze too; a new password, a suspension and a deletion end all sessions.
 
 use rempart_domain::{AccountId, AccountName, Role, Secret, Sensitive, Standing, UnixSeconds};
-use rempart_identity::{ChangedBy, HashLane, check_password, random};
+use rempart_identity::{ChangedBy, HashLane, check_password, is_weak, random};
 use rempart_store::{Account, LinkPurpose, NewAccount};
 
 use super::{AccountChange, AccountRow, AdminError, PAGE_LEN, Reply};
@@ -158,6 +158,9 @@ pub(super) fn parse_email(text: Option<String>) -> Result<Option<Sensitive<Strin
 async fn hash(platform: &Platform, password: Option<String>) -> Result<Option<Secret<String>>, AdminError> {
     let Some(password) = password.map(Secret::new) else { return Ok(None) };
     check_password(password.expose()).map_err(|error| AdminError::refuse(error.to_string()))?;
+    if is_weak(password.expose()) {
+        return Err(AdminError::refuse("that password is among the first that guessers try"));
+    }
     Ok(Some(platform.hash_pool.hash(HashLane::Known, password).await?))
 }
 

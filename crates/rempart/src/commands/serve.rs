@@ -20,7 +20,7 @@ use crate::admin;
 use crate::cli::{Globals, Serve};
 use crate::config::{Config, PUBLIC_URL_DEFAULT, RegistrationLevel};
 use crate::engines::{self, Fleet};
-use crate::folder::RunFile;
+use crate::folder::{DataFolder, RunFile};
 use crate::outcome::{Failure, say, tell};
 use crate::platform::{Platform, hash_pool, store_failure};
 use crate::signals::Signals;
@@ -73,6 +73,7 @@ async fn serve(scene: &Scene, is_listen_given: bool) -> Result<ExitCode, Failure
     let mut signals = Signals::listen()?;
     folder.create()?;
     let Some(_lock) = folder.try_lock()? else { return Err(folder.taken()) };
+    let _run_files = RunFiles(folder);
     let ports = bind(config, is_listen_given)?;
     let mut platform = Platform::open(config, folder).await?;
     platform.public_url.clone_from(&ports.public_url);
@@ -104,8 +105,16 @@ async fn serve(scene: &Scene, is_listen_given: bool) -> Result<ExitCode, Failure
     signals.stop().await;
     let code = stop(&gateway, &tasks, &mut signals).await;
     platform.store.close().await;
-    folder.clear_run_files();
     Ok(code)
+}
+
+/// Removes what only a running platform has, whichever way it ends; made while the lock is held.
+struct RunFiles<'a>(&'a DataFolder);
+
+impl Drop for RunFiles<'_> {
+    fn drop(&mut self) {
+        self.0.clear_run_files();
+    }
 }
 
 /// Drains; a second signal ends it at once, with exit code 1: something may have been cut.

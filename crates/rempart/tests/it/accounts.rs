@@ -53,6 +53,8 @@ fn what_is_wrong_is_refused_with_the_right_code() {
     }
     let short = rig.run_with(&["account", "create", "eve", "--password-stdin"], b"short\n");
     assert_eq!(short.status.code(), Some(1));
+    let weak = rig.run_with(&["account", "create", "eve", "--password-stdin"], b"password1\n");
+    assert_eq!(weak.status.code(), Some(1));
     assert_eq!(rig.run_with(&["account", "create", "eve", "--password-stdin"], b"").status.code(), Some(2));
 }
 
