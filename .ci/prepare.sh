@@ -23,6 +23,9 @@ check_platform() {
 # is_new_enough "rustc 1.95.0 (…)": 1.95 or newer.
 is_new_enough() { awk '{ split($2, v, "."); exit !(v[1] > 1 || (v[1] == 1 && v[2] + 0 >= 95)) }' <<<"$1"; }
 
+# Asked from another folder: here rustup would try to install the pinned one first.
+toolchains() { (cd / && rustup toolchain list 2>/dev/null); }
+
 # Rust 1.95: the toolchain of rust-toolchain.toml if it is there, else any other that is new enough.
 find_rust() {
   export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
@@ -31,10 +34,10 @@ find_rust() {
   local pinned found name
   pinned=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
   if command -v rustup >/dev/null && [ -z "${RUSTUP_TOOLCHAIN:-}" ]; then
-    if ! rustup toolchain list 2>/dev/null | grep -q "^$pinned"; then
+    if ! toolchains | grep -q "^$pinned"; then
       # Not nightly, unless there is nothing else.
-      for name in $(rustup toolchain list 2>/dev/null | awk '{ print ($1 ~ /nightly|beta/), $1 }' | sort | awk '{ print $2 }'); do
-        found=$(rustup run "$name" rustc --version 2>/dev/null) || continue
+      for name in $(toolchains | awk '{ print ($1 ~ /nightly|beta/), $1 }' | sort | awk '{ print $2 }'); do
+        found=$(cd / && rustup run "$name" rustc --version 2>/dev/null) || continue
         if is_new_enough "$found"; then
           export RUSTUP_TOOLCHAIN="$name"
           say "Rust: $pinned is not installed; using $found"
