@@ -11,7 +11,7 @@ use rempart_domain::Millis;
 
 use crate::heap::{Heap, NOWHERE, Places};
 use crate::list::List;
-use crate::pace::to_f64;
+use crate::pace::{to_f64, to_u64};
 use crate::table::{Row, Table};
 use crate::ticket::Tickets;
 
@@ -21,6 +21,38 @@ const HALF_LIFE_MS: f64 = 60_000.0;
 /// Counters are divided by 2 to this power when the scale has grown as much; what fades that far is nothing.
 const RESCALE_BITS: f64 = 256.0;
 
+const NOT_LIFTED: u64 = u64::MAX;
+
+/// Those who were lifted to the least service stand in front, first come first: how many came, how many are gone.
+#[derive(Debug, Clone, Copy, Default)]
+struct Front {
+    came: u64,
+    gone: u64,
+}
+
+impl Front {
+    const fn join(&mut self) -> u64 {
+        self.came += 1;
+        self.came - 1
+    }
+
+    const fn leave(&mut self, lifted: &mut u64) {
+        if *lifted != NOT_LIFTED {
+            *lifted = NOT_LIFTED;
+            self.gone += 1;
+        }
+    }
+
+    /// How many stand before the one with this number; about, as some leave from the middle.
+    const fn before(&self, lifted: u64) -> u64 {
+        lifted.saturating_sub(self.gone)
+    }
+
+    const fn len(&self) -> u64 {
+        self.came.saturating_sub(self.gone)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Account {
     id: u64,
@@ -29,6 +61,8 @@ struct Account {
     cohort: u32,
     /// Place in that cohort's heap.
     heap_at: u32,
+    /// Its number among those lifted to the front of its cohort; [`NOT_LIFTED`] once it was served from there.
+    lifted: u64,
     line: List,
     waiting: u32,
     running: u32,
@@ -43,8 +77,12 @@ struct Cohort {
     turn_at: u32,
     /// Place in the heap of the longest lines.
     length_at: u32,
+    /// Its number among those lifted to the front.
+    lifted: u64,
     /// Accounts with waiters.
     accounts: Heap,
+    /// Its accounts that were lifted.
+    front: Front,
     /// Waiters of all accounts, oldest first.
     line: List,
     waiting: u32,
@@ -77,10 +115,13 @@ macro_rules! row {
 row!(Account, row => {
     row.heap_at = NOWHERE;
     row.cohort = NOWHERE;
+    row.lifted = NOT_LIFTED;
 });
 row!(Cohort, row => {
     row.turn_at = NOWHERE;
     row.length_at = NOWHERE;
+    row.lifted = NOT_LIFTED;
+    row.front = Front::default();
 });
 
 struct Turn<'a>(&'a mut Table<Cohort>);
@@ -141,6 +182,10 @@ pub(crate) struct FairQueue {
     scale: (Millis, f64),
     /// Service of the last cohort that left the line empty.
     floor: f64,
+    /// Cohorts that were lifted.
+    front: Front,
+    /// What a request is charged, on average, in tokens.
+    charge_mean: f64,
 }
 
 impl FairQueue {
@@ -155,6 +200,8 @@ impl FairQueue {
             landmark: Millis(0),
             scale: (Millis(0), 1.0),
             floor: 0.0,
+            front: Front::default(),
+            charge_mean: 500.0,
         }
     }
 
@@ -173,17 +220,41 @@ impl FairQueue {
         let cohort = stays.or_else(|| self.cohorts.find(cohort)).and_then(|slot| self.cohorts.get(slot));
         let (waiting, running) = account.map_or((0, 0), |a| (a.waiting, a.running));
         let cohort_waiting = cohort.map_or(0, |c| c.waiting);
-        let accounts = cohort.map_or(0, |c| c.accounts.len() as u64) + u64::from(waiting == 0);
-        let cohorts = self.turns.len() as u64 + u64::from(cohort_waiting == 0);
-        let turns = turns(u64::from(waiting) + 1, accounts, cohorts).min(u64::from(self.waiting) + 1);
+        let turns = self.turns_until(account, cohort, u64::from(waiting)).min(u64::from(self.waiting) + 1);
         View { waiting, running, cohort_waiting, turns }
     }
 
     /// Turns until this waiter starts, itself included.
     pub(crate) fn turns_of(&self, account: u32, ahead_in_account: u64) -> u64 {
-        let cohort = self.accounts.get(account).and_then(|a| self.cohorts.get(a.cohort));
-        let accounts = cohort.map_or(1, |c| c.accounts.len() as u64);
-        turns(ahead_in_account + 1, accounts, self.turns.len() as u64).min(u64::from(self.waiting))
+        let account = self.accounts.get(account);
+        let cohort = account.and_then(|a| self.cohorts.get(a.cohort));
+        self.turns_until(account, cohort, ahead_in_account).min(u64::from(self.waiting))
+    }
+
+    /// An estimate from service, as a heap knows no ranks. A turn raises the least service by what a request is charged, shared by
+    /// all who wait; so a lead in service is worth so many turns. Who is lifted stands in front, behind those lifted before.
+    fn turns_until(&self, account: Option<&Account>, cohort: Option<&Cohort>, ahead_in_account: u64) -> u64 {
+        let charge = self.charge_mean * self.scale.1;
+        let waits = cohort.is_some_and(|c| c.waiting > 0);
+        let cohorts = self.turns.len() as u64 + u64::from(!waits);
+        let lifted = cohort.filter(|_| waits).map_or(NOT_LIFTED, |c| c.lifted);
+        let service = cohort.map_or(0.0, |c| c.service);
+        let before = rank(&self.turns, self.front, lifted, service, charge, cohorts, waits);
+
+        let waits = account.is_some_and(|a| a.waiting > 0);
+        let none = Heap::default();
+        let (heap, front) = cohort.map_or((&none, Front::default()), |c| (&c.accounts, c.front));
+        let accounts = heap.len() as u64 + u64::from(!waits);
+        let lifted = account.filter(|_| waits).map_or(NOT_LIFTED, |a| a.lifted);
+        let service = account.map_or(0.0, |a| a.service);
+        let rounds = rank(heap, front, lifted, service, charge, accounts, waits)
+            .saturating_add(ahead_in_account.saturating_mul(accounts));
+        before.saturating_add(1).saturating_add(rounds.saturating_mul(cohorts))
+    }
+
+    /// What a request was charged in the end.
+    pub(crate) fn learn_charge(&mut self, tokens: f64) {
+        self.charge_mean += (tokens.max(1.0) - self.charge_mean) / 32.0;
     }
 
     /// Attained service of an account and a cohort, in tokens of now.
@@ -225,8 +296,9 @@ impl FairQueue {
         c.line.push_back(&mut tickets.by_cohort(), slot);
         c.waiting += 1;
         let (is_first, length) = (c.waiting == 1, c.waiting);
-        if is_first {
-            c.service = c.service.max(lift);
+        if is_first && c.service <= lift {
+            c.service = lift;
+            c.lifted = self.front.join();
         }
         let (service, length_at) = (c.service, c.length_at);
         let least_account = c.accounts.peek().map(|(key, _)| service_of(key));
@@ -235,9 +307,14 @@ impl FairQueue {
             a.line.push_back(&mut tickets.by_account(), slot);
             a.waiting += 1;
             if a.waiting == 1 {
-                a.service = a.service.max(least_account.unwrap_or(0.0));
+                let least = least_account.unwrap_or(a.service);
+                let is_lifted = a.service <= least;
+                a.service = a.service.max(least);
                 let key = key_of(a.service, self.sequence);
                 if let Some(c) = self.cohorts.get_mut(cohort) {
+                    if is_lifted {
+                        a.lifted = c.front.join();
+                    }
                     c.accounts.push(&mut InCohort(&mut self.accounts), key, account);
                 }
             }
@@ -260,6 +337,7 @@ impl FairQueue {
             a.waiting = a.waiting.saturating_sub(1);
             let (is_gone, at) = (a.waiting == 0, a.heap_at);
             if is_gone && let Some(c) = self.cohorts.get_mut(cohort) {
+                c.front.leave(&mut a.lifted);
                 c.accounts.remove(&mut InCohort(&mut self.accounts), at);
             }
         }
@@ -268,6 +346,7 @@ impl FairQueue {
         c.waiting = c.waiting.saturating_sub(1);
         let (length, service, turn_at, length_at) = (c.waiting, c.service, c.turn_at, c.length_at);
         if length == 0 {
+            self.front.leave(&mut c.lifted);
             self.turns.remove(&mut Turn(&mut self.cohorts), turn_at);
             self.lengths.remove(&mut Length(&mut self.cohorts), length_at);
             if self.turns.is_empty() {
@@ -316,12 +395,14 @@ impl FairQueue {
             if a.waiting > 0
                 && let Some(c) = self.cohorts.get_mut(a.cohort)
             {
+                c.front.leave(&mut a.lifted);
                 c.accounts.rekey(&mut InCohort(&mut self.accounts), at, key);
             }
         }
         let Some(c) = self.cohorts.get_mut(cohort) else { return };
         c.service = (c.service + scaled).max(0.0);
         if c.waiting > 0 {
+            self.front.leave(&mut c.lifted);
             let (at, key) = (c.turn_at, key_of(c.service, self.sequence + 1));
             self.turns.rekey(&mut Turn(&mut self.cohorts), at, key);
         }
@@ -378,10 +459,17 @@ const fn sequence_of(key: u128) -> u64 {
     key as u64
 }
 
-const fn turns(ahead: u64, accounts: u64, cohorts: u64) -> u64 {
-    let accounts = if accounts == 0 { 1 } else { accounts };
-    let cohorts = if cohorts == 0 { 1 } else { cohorts };
-    ahead.saturating_mul(accounts).saturating_mul(cohorts)
+/// How many start before one with this service; `size` counts itself.
+fn rank(heap: &Heap, front: Front, lifted: u64, service: f64, charge: f64, size: u64, waits: bool) -> u64 {
+    if lifted != NOT_LIFTED {
+        return front.before(lifted);
+    }
+    let least = heap.peek().map_or(service, |(key, _)| service_of(key));
+    let lead = (service - least).max(0.0);
+    let turns = to_u64(lead * to_f64(size) / charge.max(f64::MIN_POSITIVE));
+    // Who would be lifted now stands behind those who were.
+    let first = u64::from(!waits && front.len() == 0 && size > 1);
+    turns.saturating_add(front.len()).saturating_add(first)
 }
 
 const fn longest_key(length: u32, cohort: u32) -> u128 {

@@ -179,6 +179,7 @@ impl Machine {
         }
         let scale = line.queue.scale_at(since);
         line.queue.charge(account, cohort, to_f64(actual) - to_f64(charged), scale);
+        line.queue.learn_charge(to_f64(actual));
         line.queue.count_running(now, account, cohort, false);
         self.tickets.remove(slot);
         self.dispatch(now, None, out);

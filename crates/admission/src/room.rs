@@ -153,9 +153,7 @@ impl Machine {
         let is_full = self.held().kv > self.limits.capacity.kv_tokens;
         let members_wait = self.line(Group::Members).queue.waiting() > 0;
         if group == Group::Members {
-            if is_full {
-                self.make_room(out);
-            }
+            self.make_room(out);
         } else if (is_full || members_wait) && self.limits.shares.revocation == Revocation::Streams {
             self.revoke(slot, out);
         }
