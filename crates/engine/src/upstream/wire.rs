@@ -57,6 +57,9 @@ pub(crate) enum WireError {
     /// The connection broke.
     #[error("the connection broke")]
     Broken(#[source] hyper::Error),
+    /// The connection ended and left its answer open.
+    #[error("the connection ended")]
+    Closed,
     /// A deadline passed.
     #[error("a deadline passed")]
     TimedOut,
@@ -115,10 +118,15 @@ impl Wire {
             if !*is_closed {
                 *is_closed = Pin::new(&mut *connection).poll(cx).is_ready();
             }
-            answer.as_mut().poll(cx)
+            // The answer moves only while the connection is polled, which wakes us: it needs no waker of its own (each would wake this
+            // very task once more for nothing).
+            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(answer) => Poll::Ready(answer.map_err(WireError::Broken)),
+                Poll::Pending if *is_closed => Poll::Ready(Err(WireError::Closed)),
+                Poll::Pending => Poll::Pending,
+            }
         })
         .await
-        .map_err(WireError::Broken)
     }
 
     /// The next piece of the answer; `None` at its end.
@@ -127,13 +135,16 @@ impl Wire {
         body: &mut Incoming,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, WireError>>> {
+        // As in `send`: the connection wakes us, the body need not.
+        let mut quiet = Context::from_waker(Waker::noop());
         loop {
-            let mut frame = Pin::new(&mut *body).poll_frame(cx);
+            let mut frame = Pin::new(&mut *body).poll_frame(&mut quiet);
             if frame.is_pending() && !self.is_closed {
                 self.is_closed = Pin::new(&mut self.connection).poll(cx).is_ready();
-                frame = Pin::new(&mut *body).poll_frame(cx);
+                frame = Pin::new(&mut *body).poll_frame(&mut quiet);
             }
             return match frame {
+                Poll::Pending if self.is_closed => Poll::Ready(Some(Err(WireError::Closed))),
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(None) => Poll::Ready(None),
                 Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(WireError::Broken(error)))),
