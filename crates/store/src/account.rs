@@ -184,7 +184,8 @@ impl Store {
 
     /// Sets the standing. The caller tells the sessions' side; after a restart [`Store::load_epochs`] does.
     pub async fn set_standing(&self, id: AccountId, standing: Standing) -> Result<(), StoreError> {
-        self.execute_one(Lane::Other, queries::ACCOUNT_SET_STANDING, args![id.to_sql(), i64::from(standing.to_u8())]).await
+        self.execute_one(Lane::Other, queries::ACCOUNT_SET_STANDING, args![id.to_sql(), i64::from(standing.to_u8())])
+            .await
     }
 
     /// Sets the role.

@@ -176,7 +176,10 @@ impl PostgresServer {
                 .after_connect(|conn, _| {
                     Box::pin(async move {
                         // A caller's deadline bounds the server's work too; what is acknowledged is on disk.
-                        sqlx::raw_sql("SET statement_timeout = '5s'; SET synchronous_commit = on").execute(conn).await.map(|_| ())
+                        sqlx::raw_sql("SET statement_timeout = '5s'; SET synchronous_commit = on")
+                            .execute(conn)
+                            .await
+                            .map(|_| ())
                     })
                 })
                 .connect_lazy_with(options.clone())
@@ -185,7 +188,11 @@ impl PostgresServer {
         let sign_in = (connections / 4).max(1);
         let other = connections.saturating_sub(sign_in).saturating_sub(1).max(2);
         let registrations = usize::try_from(other / 2).unwrap_or(1).max(1);
-        Ok(Self { pools: Pools { sign_in: pool(sign_in), other: pool(other) }, probe: pool(1), registrations: Semaphore::new(registrations) })
+        Ok(Self {
+            pools: Pools { sign_in: pool(sign_in), other: pool(other) },
+            probe: pool(1),
+            registrations: Semaphore::new(registrations),
+        })
     }
 }
 
@@ -211,7 +218,13 @@ impl AnyDatabase {
     }
 
     /// Runs one reading statement.
-    pub(crate) async fn read(&self, lane: Lane, health: &Arc<Health>, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn read(
+        &self,
+        lane: Lane,
+        health: &Arc<Health>,
+        sql: &'static str,
+        args: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
         self.reader(lane, health).await?.rows(sql, args).await
     }
 
@@ -254,7 +267,9 @@ impl PostgresServer {
     /// Runs a piece of work in a transaction of its own.
     pub(crate) async fn write<T>(&self, lane: Lane, health: &Arc<Health>, work: Work<T>) -> Result<T, StoreError> {
         let _registration = match lane {
-            Lane::Registration => Some(self.registrations.acquire().await.map_err(|_| StoreError::Unavailable(Outage::Closed))?),
+            Lane::Registration => {
+                Some(self.registrations.acquire().await.map_err(|_| StoreError::Unavailable(Outage::Closed))?)
+            }
             Lane::SignIn | Lane::Other => None,
         };
         let sort = |error: sqlx::Error| {

@@ -31,9 +31,12 @@ impl Store {
         let unfinished = beside(to, "unfinished");
         remove_if_there(&unfinished)?;
         let target = unfinished.to_str().ok_or(StoreError::Backup("path is not UTF-8"))?.to_owned();
-        let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect_lazy_with(backend::sqlite_options(&sqlite.file.path));
+        let pool = sqlx::sqlite::SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_lazy_with(backend::sqlite_options(&sqlite.file.path));
         let link = pool.acquire().await.map_err(StoreError::Connect)?;
-        let mut conn = crate::conn::Conn::new(crate::conn::Link::Sqlite(link), &std::sync::Arc::new(crate::health::Health::new()));
+        let mut conn =
+            crate::conn::Conn::new(crate::conn::Link::Sqlite(link), &std::sync::Arc::new(crate::health::Health::new()));
         let copied = conn.execute("VACUUM INTO $1", args![target]).await;
         drop(conn);
         pool.close().await;
@@ -69,7 +72,9 @@ impl Store {
         let is_sqlite_file = starts_with(from, SQLITE_MAGIC)?;
         let StoreUrl::Sqlite(path) = &options.url else {
             if is_sqlite_file {
-                return Err(StoreError::Backup("an SQLite file cannot be restored into PostgreSQL: restore it into SQLite and dump that"));
+                return Err(StoreError::Backup(
+                    "an SQLite file cannot be restored into PostgreSQL: restore it into SQLite and dump that",
+                ));
             }
             let store = crate::open::open_unchecked(options).await?;
             let loaded = dump::load(&store, from).await;
@@ -90,7 +95,12 @@ impl Store {
 }
 
 /// Makes a whole, checked database of the backup under the name `fresh`.
-async fn restore_beside(options: StoreOptions, fresh: &Path, from: &Path, is_sqlite_file: bool) -> Result<(), StoreError> {
+async fn restore_beside(
+    options: StoreOptions,
+    fresh: &Path,
+    from: &Path,
+    is_sqlite_file: bool,
+) -> Result<(), StoreError> {
     let store = if is_sqlite_file {
         fs::copy(from, fresh).map_err(|e| StoreError::file("copy", from, e))?;
         make_private_and_sync(fresh)?;

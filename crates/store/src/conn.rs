@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
-use sqlx::{Column as _, Postgres, Row as _, Sqlite, SqlSafeStr, Transaction, TypeInfo as _, ValueRef as _};
+use sqlx::{Column as _, Postgres, Row as _, SqlSafeStr, Sqlite, Transaction, TypeInfo as _, ValueRef as _};
 
 use crate::StoreError;
 use crate::health::Health;
@@ -236,9 +236,17 @@ impl Conn {
     pub(crate) async fn execute(&mut self, sql: impl SqlSafeStr, args: Vec<Value>) -> Result<u64, StoreError> {
         let sql = sql.into_sql_str();
         let outcome = match &mut self.link {
-            Link::Sqlite(conn) => bind_all!(sqlx::query::<Sqlite>(sql), args).execute(&mut **conn).await.map(|done| done.rows_affected()),
-            Link::Postgres(conn) => bind_all!(sqlx::query::<Postgres>(sql), args).execute(&mut **conn).await.map(|done| done.rows_affected()),
-            Link::PostgresTx(conn) => bind_all!(sqlx::query::<Postgres>(sql), args).execute(&mut **conn).await.map(|done| done.rows_affected()),
+            Link::Sqlite(conn) => {
+                bind_all!(sqlx::query::<Sqlite>(sql), args).execute(&mut **conn).await.map(|done| done.rows_affected())
+            }
+            Link::Postgres(conn) => bind_all!(sqlx::query::<Postgres>(sql), args)
+                .execute(&mut **conn)
+                .await
+                .map(|done| done.rows_affected()),
+            Link::PostgresTx(conn) => bind_all!(sqlx::query::<Postgres>(sql), args)
+                .execute(&mut **conn)
+                .await
+                .map(|done| done.rows_affected()),
         };
         outcome.map_err(|error| self.sort(error))
     }

@@ -91,7 +91,12 @@ impl Store {
     }
 
     /// The account's conversations, last written to first.
-    pub async fn list_conversations(&self, account: AccountId, cursor: Option<ConversationCursor>, limit: u32) -> Result<Vec<Conversation>, StoreError> {
+    pub async fn list_conversations(
+        &self,
+        account: AccountId,
+        cursor: Option<ConversationCursor>,
+        limit: u32,
+    ) -> Result<Vec<Conversation>, StoreError> {
         let limit = i64::from(limit);
         let rows = match cursor {
             None => self.read(Lane::Other, queries::CONVERSATION_LIST, args![account.to_sql(), limit]).await?,
@@ -108,20 +113,35 @@ impl Store {
     }
 
     /// One conversation.
-    pub async fn find_conversation(&self, account: AccountId, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+    pub async fn find_conversation(
+        &self,
+        account: AccountId,
+        id: ConversationId,
+    ) -> Result<Option<Conversation>, StoreError> {
         let row = self.read_one(Lane::Other, queries::CONVERSATION_FIND, args![account.to_sql(), id.to_sql()]).await?;
         let Some(row) = row else { return Ok(None) };
         conversation_of(&*self.data_key(account).await?, account, row).map(Some)
     }
 
     /// Gives it another title.
-    pub async fn set_title(&self, account: AccountId, id: ConversationId, title: Sensitive<String>) -> Result<(), StoreError> {
+    pub async fn set_title(
+        &self,
+        account: AccountId,
+        id: ConversationId,
+        title: Sensitive<String>,
+    ) -> Result<(), StoreError> {
         let sealed = self.data_key(account).await?.seal(Place::of_title(account, id), &title)?;
-        self.execute_one(Lane::Other, queries::CONVERSATION_SET_TITLE, args![account.to_sql(), id.to_sql(), sealed]).await
+        self.execute_one(Lane::Other, queries::CONVERSATION_SET_TITLE, args![account.to_sql(), id.to_sql(), sealed])
+            .await
     }
 
     /// Shows another branch. `NotFound` if the message is not of this conversation.
-    pub async fn set_current_leaf(&self, account: AccountId, id: ConversationId, leaf: MessageId) -> Result<(), StoreError> {
+    pub async fn set_current_leaf(
+        &self,
+        account: AccountId,
+        id: ConversationId,
+        leaf: MessageId,
+    ) -> Result<(), StoreError> {
         let row = args![account.to_sql(), id.to_sql(), leaf.to_sql()];
         self.execute_one(Lane::Other, queries::CONVERSATION_SET_LEAF, row).await
     }

@@ -23,10 +23,22 @@ use crate::lane::{DEADLINE_BULK, Lane};
 use crate::{Store, StoreError, migrate, open};
 
 /// Every table but `migration`, in an order that references allow.
-pub(crate) const TABLES: [&str; 11] =
-    ["meta", "setting", "account", "data_key", "deleted_account", "session", "api_key", "link", "conversation", "message", "usage"];
+pub(crate) const TABLES: [&str; 11] = [
+    "meta",
+    "setting",
+    "account",
+    "data_key",
+    "deleted_account",
+    "session",
+    "api_key",
+    "link",
+    "conversation",
+    "message",
+    "usage",
+];
 
-const BEGIN_SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0";
+const BEGIN_SNAPSHOT: &str =
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0";
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
@@ -76,8 +88,12 @@ pub(crate) async fn write(store: &Store, to: &Path) -> Result<(), StoreError> {
     let mut out = Out { file: BufWriter::new(made), rows: 0 };
     let health = &store.inner.health;
     let mut conn = match &store.inner.database {
-        AnyDatabase::Sqlite(file) => Conn::new(Link::Sqlite(file.readers.other.acquire().await.map_err(StoreError::Connect)?), health),
-        AnyDatabase::Postgres(server) => Conn::new(Link::PostgresTx(server.pools.other.begin().await.map_err(StoreError::Connect)?), health),
+        AnyDatabase::Sqlite(file) => {
+            Conn::new(Link::Sqlite(file.readers.other.acquire().await.map_err(StoreError::Connect)?), health)
+        }
+        AnyDatabase::Postgres(server) => {
+            Conn::new(Link::PostgresTx(server.pools.other.begin().await.map_err(StoreError::Connect)?), health)
+        }
     };
     conn.script(if conn.is_sqlite() { "BEGIN" } else { BEGIN_SNAPSHOT }).await?;
     let written = write_all(&mut conn, &mut out).await;
@@ -129,10 +145,16 @@ pub(crate) async fn load(store: &Store, from: &Path) -> Result<(), StoreError> {
     let file = fs::File::open(from).map_err(|e| StoreError::file("open", from, e))?;
     let lines = BufReader::new(file).lines();
     let handle = store.clone();
-    store.write_within(Lane::Other, DEADLINE_BULK * 30, Box::new(move |conn| Box::pin(replace_all(conn, lines, handle)))).await
+    store
+        .write_within(Lane::Other, DEADLINE_BULK * 30, Box::new(move |conn| Box::pin(replace_all(conn, lines, handle))))
+        .await
 }
 
-async fn replace_all(conn: &mut Conn, lines: impl Iterator<Item = std::io::Result<String>> + Send, store: Store) -> Result<(), StoreError> {
+async fn replace_all(
+    conn: &mut Conn,
+    lines: impl Iterator<Item = std::io::Result<String>> + Send,
+    store: Store,
+) -> Result<(), StoreError> {
     if !conn.is_sqlite() {
         conn.script("SET LOCAL statement_timeout = 0").await?;
     }
@@ -153,12 +175,16 @@ struct Progress {
     rows: u64,
 }
 
-async fn load_lines(conn: &mut Conn, lines: impl Iterator<Item = std::io::Result<String>> + Send) -> Result<(), StoreError> {
+async fn load_lines(
+    conn: &mut Conn,
+    lines: impl Iterator<Item = std::io::Result<String>> + Send,
+) -> Result<(), StoreError> {
     let schema = migrate::version(conn).await?;
     let mut progress = Progress::default();
     for line in lines {
         let line = line.map_err(|e| StoreError::file("read", "dump", e))?;
-        let line = serde_json::from_str(&line).map_err(|_| StoreError::Backup("neither an SQLite file nor a dump of ours"))?;
+        let line =
+            serde_json::from_str(&line).map_err(|_| StoreError::Backup("neither an SQLite file nor a dump of ours"))?;
         progress.take(conn, line, schema).await?;
     }
     if progress.is_ended { Ok(()) } else { Err(StoreError::Backup("the dump is cut short")) }
@@ -173,13 +199,16 @@ impl Progress {
                     return Err(StoreError::TooNew { found: of_dump, known: schema });
                 }
                 if of_dump < schema {
-                    return Err(StoreError::Backup("the dump has an older schema: restore it with the program that wrote it, then migrate"));
+                    return Err(StoreError::Backup(
+                        "the dump has an older schema: restore it with the program that wrote it, then migrate",
+                    ));
                 }
             }
             _ if !self.is_begun || self.is_ended => return Err(StoreError::Backup("lines out of order")),
             Line::Head { .. } => return Err(StoreError::Backup("lines out of order")),
             Line::Table { table, columns } => {
-                let is_word = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                let is_word =
+                    |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
                 if !TABLES.contains(&table.as_str()) || !columns.iter().all(is_word) {
                     return Err(StoreError::Backup("a table or column is unknown"));
                 }
@@ -208,7 +237,9 @@ impl Progress {
             values.push(match item {
                 Item::Int(value) => Value::Int(Some(value)),
                 Item::Text(value) => Value::Text(Some(value)),
-                Item::Bytes { b } => Value::Bytes(Some(BASE64.decode(b).map_err(|_| StoreError::Backup("bytes that are not base64"))?)),
+                Item::Bytes { b } => {
+                    Value::Bytes(Some(BASE64.decode(b).map_err(|_| StoreError::Backup("bytes that are not base64"))?))
+                }
                 Item::Null(()) => {
                     places.push("NULL".to_owned());
                     continue;

@@ -51,7 +51,9 @@ pub enum StoreError {
     #[error("storage is unavailable ({})", .0.as_str())]
     Unavailable(Outage),
     /// The database was made by a newer program.
-    #[error("database has version {found}, this program knows up to {known}: start the newer program, or restore the copy made before its migration")]
+    #[error(
+        "database has version {found}, this program knows up to {known}: start the newer program, or restore the copy made before its migration"
+    )]
     TooNew {
         /// Version found.
         found: i64,
@@ -166,7 +168,9 @@ pub(crate) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
         }
         sqlx::Error::PoolClosed => Some(Outage::Closed),
         sqlx::Error::PoolTimedOut => Some(Outage::Deadline),
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => Some(Outage::Down),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {
+            Some(Outage::Down)
+        }
         // What a server says while it goes away can be cut anywhere.
         sqlx::Error::Protocol(_) => Some(Outage::Down),
         _ => None,
@@ -186,9 +190,11 @@ fn sqlite_outage(code: i32) -> Option<Outage> {
 /// SQLSTATE classes: PostgreSQL manual, appendix A.
 fn postgres_outage(code: &str) -> Option<Outage> {
     match code {
-        "25006" | "53100" => Some(Outage::ReadOnly),             // read_only_sql_transaction, disk_full
-        "57014" | "55P03" | "40P01" => Some(Outage::Deadline),   // query_canceled (our statement timeout), lock, deadlock
-        _ if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") || code.starts_with("58") => Some(Outage::Down),
+        "25006" | "53100" => Some(Outage::ReadOnly), // read_only_sql_transaction, disk_full
+        "57014" | "55P03" | "40P01" => Some(Outage::Deadline), // query_canceled (our statement timeout), lock, deadlock
+        _ if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") || code.starts_with("58") => {
+            Some(Outage::Down)
+        }
         _ => None,
     }
 }

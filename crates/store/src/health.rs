@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{StoreError, StoreHealth};
 use crate::error::{Outage, outage_of};
+use crate::{StoreError, StoreHealth};
 
 /// While down, one call in this time goes through to see whether it still is.
 const TRIAL_EVERY: Duration = Duration::from_secs(1);

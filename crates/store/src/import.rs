@@ -96,7 +96,9 @@ struct Batch {
 
 async fn insert_batch(conn: &mut Conn, batch: Batch) -> Result<ImportReport, StoreError> {
     let made = insert_rows(conn, queries::ACCOUNT_IMPORT, batch.accounts).await?;
-    let of_made = |rows: Vec<(i64, Vec<Value>)>| rows.into_iter().filter(|(id, _)| made.contains(id)).map(|(_, row)| row).collect();
+    let of_made = |rows: Vec<(i64, Vec<Value>)>| {
+        rows.into_iter().filter(|(id, _)| made.contains(id)).map(|(_, row)| row).collect()
+    };
     insert_rows(conn, queries::DATA_KEY_INSERT, of_made(batch.data_keys)).await?;
     insert_rows(conn, queries::KEY_INSERT, of_made(batch.keys)).await?;
     let created = u64::try_from(made.len()).unwrap_or(u64::MAX);
@@ -112,7 +114,9 @@ impl Store {
         let mut accounts = accounts.into_iter().peekable();
         while accounts.peek().is_some() {
             let batch = self.seal_batch(accounts.by_ref().take(BATCH_LEN))?;
-            let part = self.write_within(Lane::Other, DEADLINE_BULK, Box::new(move |c| Box::pin(insert_batch(c, batch)))).await?;
+            let part = self
+                .write_within(Lane::Other, DEADLINE_BULK, Box::new(move |c| Box::pin(insert_batch(c, batch))))
+                .await?;
             report.created = report.created.saturating_add(part.created);
             report.taken.extend(part.taken);
         }

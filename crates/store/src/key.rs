@@ -71,7 +71,12 @@ pub struct KeyRecord {
 
 /// The values of a new row, in the order of `key_insert.sql`.
 pub(crate) fn insert_args(new: &NewKey) -> Result<Vec<Value>, StoreError> {
-    let models = new.models.as_ref().map(serde_json::to_string).transpose().map_err(|_| StoreError::Corrupt("models of a key"))?;
+    let models = new
+        .models
+        .as_ref()
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(|_| StoreError::Corrupt("models of a key"))?;
     Ok(args![
         new.id.to_sql(),
         new.account.to_sql(),

@@ -28,6 +28,9 @@ pub(crate) const REGISTRATION_QUEUE_PART: usize = 8;
 /// The longest a caller waits for an answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
+/// The longest the caller waits whose call is the trial of a database that was down.
+pub(crate) const DEADLINE_TRIAL: Duration = Duration::from_secs(1);
+
 /// The longest an operator's bulk work waits for one batch.
 pub(crate) const DEADLINE_BULK: Duration = Duration::from_secs(120);
 

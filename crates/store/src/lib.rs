@@ -59,7 +59,7 @@ use backend::{AnyDatabase, Waiting};
 use conn::{Row, Value, args};
 use data_keys::DataKeys;
 use health::Health;
-use lane::{DEADLINE, Lane, TypedJob, Work};
+use lane::{DEADLINE, DEADLINE_TRIAL, Lane, TypedJob, Work};
 use seal::{DataKey, Sealer};
 use writer::Queues;
 
@@ -120,7 +120,9 @@ impl Store {
     /// Looks whether the database is there and, if it was not writable, whether it is again. Call it every few seconds.
     pub async fn probe(&self) {
         match &self.inner.database {
-            AnyDatabase::Sqlite(sqlite) if !sqlite.file.is_there() => return self.inner.health.note_down(writer::FILE_GONE),
+            AnyDatabase::Sqlite(sqlite) if !sqlite.file.is_there() => {
+                return self.inner.health.note_down(writer::FILE_GONE);
+            }
             AnyDatabase::Sqlite(_) => {}
             AnyDatabase::Postgres(server) => {
                 let ping = async { sqlx::query("SELECT 1").execute(&server.probe).await };
@@ -136,9 +138,8 @@ impl Store {
         }
         if self.health() != StoreHealth::Ok {
             let now = clock::now_seconds().0.to_be_bytes().to_vec();
-            let touch = self.write(Lane::SignIn, |c| {
-                Box::pin(async move { c.execute(queries::META_TOUCH, args![now]).await })
-            });
+            let touch =
+                self.write(Lane::SignIn, |c| Box::pin(async move { c.execute(queries::META_TOUCH, args![now]).await }));
             if let Err(error) = touch.await {
                 tracing::debug!(%error, "store still takes no writes");
             }
@@ -181,11 +182,18 @@ impl Store {
             return Err(StoreError::Unavailable(Outage::Down));
         }
         let reading = self.inner.database.read(lane, &self.inner.health, sql, args);
-        let rows = tokio::time::timeout(DEADLINE, reading).await.map_err(|_| StoreError::Unavailable(Outage::Deadline))??;
+        let rows = tokio::time::timeout(self.patience(DEADLINE), reading)
+            .await
+            .map_err(|_| StoreError::Unavailable(Outage::Deadline))??;
         if is_server {
             self.inner.health.note_read();
         }
         Ok(rows)
+    }
+
+    /// Less for a trial.
+    fn patience(&self, deadline: Duration) -> Duration {
+        if self.health() == StoreHealth::Down { DEADLINE_TRIAL } else { deadline }
     }
 
     async fn read_one(&self, lane: Lane, sql: &'static str, args: Vec<Value>) -> Result<Option<Row>, StoreError> {
@@ -195,14 +203,21 @@ impl Store {
     async fn write<T, F>(&self, lane: Lane, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(&'a mut conn::Conn) -> futures_util::future::BoxFuture<'a, Result<T, StoreError>> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut conn::Conn) -> futures_util::future::BoxFuture<'a, Result<T, StoreError>>
+            + Send
+            + 'static,
     {
         self.write_within(lane, DEADLINE, Box::new(work)).await
     }
 
     /// Runs a piece of work in a transaction (SQLite: together with others'). When the caller leaves before it began, it never begins;
     /// after a `Deadline` it may have happened or not.
-    async fn write_within<T: Send + 'static>(&self, lane: Lane, deadline: Duration, work: Work<T>) -> Result<T, StoreError> {
+    async fn write_within<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        deadline: Duration,
+        work: Work<T>,
+    ) -> Result<T, StoreError> {
         let late = |_| StoreError::Unavailable(Outage::Deadline);
         match &self.inner.database {
             AnyDatabase::Sqlite(_) => {
@@ -217,7 +232,9 @@ impl Store {
                 if !self.inner.health.may_try() {
                     return Err(StoreError::Unavailable(Outage::Down));
                 }
-                tokio::time::timeout(deadline, server.write(lane, &self.inner.health, work)).await.map_err(late)?
+                tokio::time::timeout(self.patience(deadline), server.write(lane, &self.inner.health, work))
+                    .await
+                    .map_err(late)?
             }
         }
     }

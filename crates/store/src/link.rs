@@ -51,7 +51,13 @@ impl LinkPurpose {
 
 impl Store {
     /// Records a link by the SHA-256 of its secret.
-    pub async fn create_link(&self, hash: [u8; 32], account: Option<AccountId>, purpose: LinkPurpose, expires: UnixSeconds) -> Result<(), StoreError> {
+    pub async fn create_link(
+        &self,
+        hash: [u8; 32],
+        account: Option<AccountId>,
+        purpose: LinkPurpose,
+        expires: UnixSeconds,
+    ) -> Result<(), StoreError> {
         let row = args![hash, account.map(AccountId::to_sql), purpose.as_str(), expires.0];
         self.execute(Lane::Other, queries::LINK_INSERT, row).await.map(|_| ())
     }

@@ -84,13 +84,19 @@ impl MasterKey {
         let key = Self { key: Secret::new(bytes) };
         bytes.zeroize();
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| StoreError::file("create", folder, e))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|e| StoreError::file("create", folder, e))?;
         let beside = path.with_extension(format!("new-{}", std::process::id()));
         let written = write_private(&beside, &key).and_then(|()| fs::hard_link(&beside, path));
         let removed = fs::remove_file(&beside);
         match written {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.exists() => return Self::load(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.exists() => {
+                return Self::load(path);
+            }
             Err(error) => return Err(StoreError::file("create", path, error)),
         }
         removed.map_err(|e| StoreError::file("remove", &beside, e))?;

@@ -53,7 +53,15 @@ macro_rules! words {
     };
 }
 words!(MessageRole, "message role", System = "system", User = "user", Assistant = "assistant", Tool = "tool");
-words!(MessageStatus, "message status", Complete = "complete", Streaming = "streaming", Stopped = "stopped", Cut = "cut", Failed = "failed");
+words!(
+    MessageStatus,
+    "message status",
+    Complete = "complete",
+    Streaming = "streaming",
+    Stopped = "stopped",
+    Cut = "cut",
+    Failed = "failed"
+);
 
 /// A message to be appended.
 #[derive(Debug, Clone)]
@@ -142,7 +150,16 @@ impl Store {
         let parent = new.parent.map(MessageId::to_sql);
         let created = new.created.0;
         let row = args![
-            id, conversation, account.to_sql(), parent, new.role.as_str(), text, reasoning, new.model, new.status.as_str(), created
+            id,
+            conversation,
+            account.to_sql(),
+            parent,
+            new.role.as_str(),
+            text,
+            reasoning,
+            new.model,
+            new.status.as_str(),
+            created
         ];
         self.write(Lane::Other, move |c| {
             Box::pin(async move {
@@ -169,7 +186,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let key = self.data_key(account).await?;
         let of_usage = |field: fn(&Usage) -> TokenCount| usage.as_ref().map(|usage| i64::from(field(usage).0));
-        let cost = [of_usage(|u| u.input), of_usage(|u| u.output), of_usage(|u| u.reasoning), of_usage(|u| u.cached_input)];
+        let cost =
+            [of_usage(|u| u.input), of_usage(|u| u.output), of_usage(|u| u.reasoning), of_usage(|u| u.cached_input)];
         self.write(Lane::Other, move |c| {
             Box::pin(async move {
                 let found = c.row(queries::MESSAGE_FIND_CONVERSATION, args![account.to_sql(), id.to_sql()]).await?;

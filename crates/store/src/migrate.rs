@@ -55,7 +55,11 @@ pub(crate) async fn version(conn: &mut Conn) -> Result<i64, StoreError> {
 }
 
 /// Copies an SQLite file aside if it holds data that `list` would change. Outside any transaction.
-pub(crate) async fn copy_aside(conn: &mut Conn, path: &Path, list: &[Migration]) -> Result<Option<PathBuf>, StoreError> {
+pub(crate) async fn copy_aside(
+    conn: &mut Conn,
+    path: &Path,
+    list: &[Migration],
+) -> Result<Option<PathBuf>, StoreError> {
     let found = version(conn).await?;
     let Some(next) = list.iter().find(|migration| migration.version > found) else { return Ok(None) };
     if found == 0 {

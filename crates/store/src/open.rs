@@ -55,7 +55,9 @@ async fn open_with(options: StoreOptions, preparation: Preparation<'_>) -> Resul
         StoreUrl::Postgres(url) => {
             let server = PostgresServer::open(url.expose(), options.connections_max)?;
             let preparing = prepare_postgres(&server, &health, &sealer, preparation);
-            tokio::time::timeout(DEADLINE_BULK, preparing).await.map_err(|_| StoreError::Unavailable(Outage::Deadline))??;
+            tokio::time::timeout(DEADLINE_BULK, preparing)
+                .await
+                .map_err(|_| StoreError::Unavailable(Outage::Deadline))??;
             (AnyDatabase::Postgres(server), None)
         }
     };
@@ -71,7 +73,13 @@ async fn open_with(options: StoreOptions, preparation: Preparation<'_>) -> Resul
     Ok(Store { inner: Arc::new(inner) })
 }
 
-async fn prepare_sqlite(pool: &sqlx::SqlitePool, path: &Path, health: &Arc<Health>, sealer: &Sealer, preparation: Preparation<'_>) -> Result<(), StoreError> {
+async fn prepare_sqlite(
+    pool: &sqlx::SqlitePool,
+    path: &Path,
+    health: &Arc<Health>,
+    sealer: &Sealer,
+    preparation: Preparation<'_>,
+) -> Result<(), StoreError> {
     let link = pool.acquire().await.map_err(StoreError::Connect)?;
     let mut conn = Conn::new(Link::Sqlite(link), health);
     migrate::copy_aside(&mut conn, path, preparation.migrations).await?;
@@ -82,7 +90,12 @@ async fn prepare_sqlite(pool: &sqlx::SqlitePool, path: &Path, health: &Arc<Healt
     Ok(end?)
 }
 
-async fn prepare_postgres(server: &PostgresServer, health: &Arc<Health>, sealer: &Sealer, preparation: Preparation<'_>) -> Result<(), StoreError> {
+async fn prepare_postgres(
+    server: &PostgresServer,
+    health: &Arc<Health>,
+    sealer: &Sealer,
+    preparation: Preparation<'_>,
+) -> Result<(), StoreError> {
     let begun = server.pools.other.begin().await.map_err(StoreError::Connect)?;
     let mut conn = Conn::new(Link::PostgresTx(begun), health);
     conn.script(NO_TIMEOUT).await?;

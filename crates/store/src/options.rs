@@ -51,6 +51,13 @@ pub struct StoreOptions {
 impl StoreOptions {
     /// With every bound at its default.
     pub fn new(url: StoreUrl, master_key: MasterKey) -> Self {
-        Self { url, master_key, queue_len_max: 1024, connections_max: 16, data_keys_max: 65_536, sqlite_pages_max: None }
+        Self {
+            url,
+            master_key,
+            queue_len_max: 1024,
+            connections_max: 16,
+            data_keys_max: 65_536,
+            sqlite_pages_max: None,
+        }
     }
 }

@@ -61,7 +61,12 @@ impl Place {
         Self { column: Column::Title, account: account.to_sql(), conversation: conversation.to_sql(), message: 0 }
     }
 
-    pub(crate) const fn of_message(column: Column, account: AccountId, conversation: ConversationId, message: MessageId) -> Self {
+    pub(crate) const fn of_message(
+        column: Column,
+        account: AccountId,
+        conversation: ConversationId,
+        message: MessageId,
+    ) -> Self {
         Self { column, account: account.to_sql(), conversation: conversation.to_sql(), message: message.to_sql() }
     }
 
@@ -136,7 +141,12 @@ impl std::fmt::Debug for Sealer {
 impl Sealer {
     pub(crate) fn new(master: &MasterKey) -> Self {
         let cipher = |purpose| Aes256GcmSiv::new((&*master.derive(purpose)).into());
-        Self { id: master.id(), wrapping: cipher("wrap data keys"), personal: cipher("seal personal data"), lookup: master.derive("look up e-mail") }
+        Self {
+            id: master.id(),
+            wrapping: cipher("wrap data keys"),
+            personal: cipher("seal personal data"),
+            lookup: master.derive("look up e-mail"),
+        }
     }
 
     /// A fresh data key, wrapped for its row.
@@ -181,7 +191,11 @@ impl Sealer {
     /// A row that opens with this master key only: the key's id in clear, then the id sealed.
     pub(crate) fn make_check(&self) -> Result<Vec<u8>, StoreError> {
         let mut row = self.id.as_bytes().to_vec();
-        row.extend(seal_with(&self.wrapping, Place::of_account(Column::Check, AccountId::from_bits(0)), self.id.as_bytes())?);
+        row.extend(seal_with(
+            &self.wrapping,
+            Place::of_account(Column::Check, AccountId::from_bits(0)),
+            self.id.as_bytes(),
+        )?);
         Ok(row)
     }
 
@@ -189,7 +203,10 @@ impl Sealer {
         let (id, sealed) = row.split_at_checked(self.id.len()).ok_or(StoreError::Corrupt("master key check"))?;
         match open_with(&self.wrapping, Place::of_account(Column::Check, AccountId::from_bits(0)), sealed) {
             Ok(opened) if opened == id => Ok(()),
-            _ => Err(StoreError::WrongMasterKey { stored: String::from_utf8_lossy(id).into_owned(), given: self.id.clone() }),
+            _ => Err(StoreError::WrongMasterKey {
+                stored: String::from_utf8_lossy(id).into_owned(),
+                given: self.id.clone(),
+            }),
         }
     }
 }

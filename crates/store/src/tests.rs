@@ -34,7 +34,10 @@ async fn a_file_is_copied_aside_before_it_is_migrated_and_the_copy_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rempart.db");
     made_at_version_1(&path).await;
-    let store = open(options(&path), &with_second("-- Why: test.\nCREATE TABLE extra (id INTEGER NOT NULL PRIMARY KEY)")).await.unwrap();
+    let store =
+        open(options(&path), &with_second("-- Why: test.\nCREATE TABLE extra (id INTEGER NOT NULL PRIMARY KEY)"))
+            .await
+            .unwrap();
     assert_eq!(store.get_setting("colour").await.unwrap().as_deref(), Some("blue"));
     store.close().await;
     let copy = Store::open(options(&beside(&path, "before-0002"))).await.unwrap();
@@ -48,7 +51,9 @@ async fn a_failing_migration_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rempart.db");
     made_at_version_1(&path).await;
-    let broken = with_second("-- Why: test.\nCREATE TABLE extra (id INTEGER NOT NULL PRIMARY KEY); INSERT INTO nowhere VALUES (1)");
+    let broken = with_second(
+        "-- Why: test.\nCREATE TABLE extra (id INTEGER NOT NULL PRIMARY KEY); INSERT INTO nowhere VALUES (1)",
+    );
     assert!(matches!(open(options(&path), &broken).await, Err(StoreError::Migration { version: 2, .. })));
     let store = Store::open(options(&path)).await.unwrap();
     assert_eq!(store.get_setting("colour").await.unwrap().as_deref(), Some("blue"));
@@ -59,7 +64,8 @@ async fn a_failing_migration_changes_nothing() {
 async fn a_database_of_somebody_else_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rempart.db");
-    let theirs = sqlx::SqlitePool::connect_with(crate::backend::sqlite_options(&path).create_if_missing(true)).await.unwrap();
+    let theirs =
+        sqlx::SqlitePool::connect_with(crate::backend::sqlite_options(&path).create_if_missing(true)).await.unwrap();
     sqlx::query("CREATE TABLE recipes (id INTEGER)").execute(&theirs).await.unwrap();
     theirs.close().await;
     assert!(matches!(Store::open(options(&path)).await, Err(StoreError::NotOurs)));

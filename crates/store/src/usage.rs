@@ -102,7 +102,9 @@ impl Store {
     pub async fn budget_spent(&self, account: AccountId, key: Option<KeyId>) -> Result<u64, StoreError> {
         let row = match key {
             None => self.read_one(Lane::Other, queries::USAGE_SPENT, args![account.to_sql()]).await?,
-            Some(key) => self.read_one(Lane::Other, queries::USAGE_SPENT_BY_KEY, args![account.to_sql(), key.to_sql()]).await?,
+            Some(key) => {
+                self.read_one(Lane::Other, queries::USAGE_SPENT_BY_KEY, args![account.to_sql(), key.to_sql()]).await?
+            }
         };
         row.map_or(Ok(0), |row| row.int(0).map(from_sql))
     }

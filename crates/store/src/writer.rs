@@ -23,6 +23,9 @@ use crate::lane::{Job, Lane, Outcome, REGISTRATION_QUEUE_PART};
 /// Most jobs in one transaction: bounds how long the first waits for the last.
 const GROUP_LEN_MAX: usize = 128;
 
+/// Sign-in comes first in a transaction, but leaves room for the others in each.
+const GROUP_SIGN_INS_MAX: usize = 64;
+
 /// Most registrations in one transaction: bounds what a flood of them adds to others' wait.
 const GROUP_REGISTRATIONS_MAX: usize = 8;
 
@@ -63,7 +66,8 @@ impl Queues {
     }
 
     pub(crate) fn lens(&self) -> [usize; 3] {
-        [&self.sign_in, &self.other, &self.registration].map(|queue| queue.max_capacity().saturating_sub(queue.capacity()))
+        [&self.sign_in, &self.other, &self.registration]
+            .map(|queue| queue.max_capacity().saturating_sub(queue.capacity()))
     }
 }
 
@@ -81,7 +85,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(pool: SqlitePool, file: FileIdentity, health: Arc<Health>, queue_len_max: usize) -> (Queues, Self) {
+    pub(crate) fn new(
+        pool: SqlitePool,
+        file: FileIdentity,
+        health: Arc<Health>,
+        queue_len_max: usize,
+    ) -> (Queues, Self) {
         let len = queue_len_max.max(1);
         let (sign_in_in, sign_in) = mpsc::channel(len);
         let (other_in, other) = mpsc::channel(len);
@@ -111,10 +120,13 @@ impl Writer {
 
     fn collect(&mut self, first: BoxedJob) -> Vec<BoxedJob> {
         let mut group = vec![first];
-        for (queue, len_max) in
-            [(&mut self.sign_in, GROUP_LEN_MAX), (&mut self.other, GROUP_LEN_MAX), (&mut self.registration, GROUP_REGISTRATIONS_MAX)]
-        {
-            let end = GROUP_LEN_MAX.min(group.len().saturating_add(len_max));
+        let bounds = [
+            (&mut self.sign_in, GROUP_SIGN_INS_MAX, GROUP_SIGN_INS_MAX),
+            (&mut self.other, GROUP_LEN_MAX, GROUP_LEN_MAX.saturating_sub(GROUP_REGISTRATIONS_MAX)),
+            (&mut self.registration, GROUP_REGISTRATIONS_MAX, GROUP_LEN_MAX),
+        ];
+        for (queue, own_len_max, group_len_max) in bounds {
+            let end = group_len_max.min(group.len().saturating_add(own_len_max));
             while group.len() < end {
                 let Ok(job) = queue.try_recv() else { break };
                 group.push(job);
@@ -175,7 +187,12 @@ impl Writer {
         // The first column is 1 if a reader was in the way.
         self.is_truncate_due = !cut.is_ok_and(|row| row.is_some_and(|row| row.int(0).is_ok_and(|busy| busy == 0)));
         let is_restored = conn.script(crate::backend::RESTORE_BUSY_WAIT).await.is_ok();
-        tracing::debug!(is_cut = !self.is_truncate_due, is_without_wait, is_restored, "write-ahead log after a deletion");
+        tracing::debug!(
+            is_cut = !self.is_truncate_due,
+            is_without_wait,
+            is_restored,
+            "write-ahead log after a deletion"
+        );
     }
 
     async fn transact_on(conn: &mut Conn, group: &mut [BoxedJob]) -> Result<(), Outage> {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rempart_domain::{AccountId, ConversationId, KeyId, KeyScope, MessageId};
 use rempart_store::{NewConversation, NewKey, NewMessage, Store};
 
-use crate::fixture::{NOW, Fixture, Kind, new_account, new_message, options_at, sensitive};
+use crate::fixture::{Fixture, Kind, NOW, new_account, new_message, options_at, sensitive};
 
 const ROUNDS: u64 = 10;
 const WRITERS: u64 = 8;
@@ -22,13 +22,26 @@ async fn write_and_say(store: &Store, id: u64) {
     store.create_account(new_account(id, &format!("u{id}"))).await.unwrap();
     println!("\nack account {id}");
     let key = NewKey {
-        id: KeyId::from_bits(id), account, name: "k".to_owned(), hash: [1; 32], scope: KeyScope::Api, models: None, budget_tokens: None,
-        created: NOW.seconds(), expires: None,
+        id: KeyId::from_bits(id),
+        account,
+        name: "k".to_owned(),
+        hash: [1; 32],
+        scope: KeyScope::Api,
+        models: None,
+        budget_tokens: None,
+        created: NOW.seconds(),
+        expires: None,
     };
     store.create_key(key).await.unwrap();
     println!("\nack key {id}");
     let conversation = ConversationId::from_bits(id);
-    store.create_conversation(account, NewConversation { id: conversation, title: sensitive("t"), model: "m".to_owned(), created: NOW }).await.unwrap();
+    store
+        .create_conversation(
+            account,
+            NewConversation { id: conversation, title: sensitive("t"), model: "m".to_owned(), created: NOW },
+        )
+        .await
+        .unwrap();
     let message = NewMessage { id: MessageId::from_bits(id), ..new_message(conversation, None, &format!("text {id}")) };
     store.append_message(account, message).await.unwrap();
     println!("\nack message {id}");

@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rempart_domain::{AccountId, AccountName, ConversationId, MessageId, Role, Secret, Sensitive, Standing, UnixMillis};
-use rempart_store::{MasterKey, MessageRole, MessageStatus, NewAccount, NewConversation, NewMessage, Store, StoreOptions, StoreUrl};
+use rempart_domain::{
+    AccountId, AccountName, ConversationId, MessageId, Role, Secret, Sensitive, Standing, UnixMillis,
+};
+use rempart_store::{
+    MasterKey, MessageRole, MessageStatus, NewAccount, NewConversation, NewMessage, Store, StoreOptions, StoreUrl,
+};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -161,7 +165,12 @@ pub(crate) async fn make_account(store: &Store, handle: &str) -> AccountId {
 }
 
 pub(crate) fn new_conversation(title: &str) -> NewConversation {
-    NewConversation { id: ConversationId::from_bits(fresh()), title: sensitive(title), model: "small".to_owned(), created: NOW }
+    NewConversation {
+        id: ConversationId::from_bits(fresh()),
+        title: sensitive(title),
+        model: "small".to_owned(),
+        created: NOW,
+    }
 }
 
 pub(crate) async fn make_conversation(store: &Store, account: AccountId, title: &str) -> ConversationId {
@@ -185,7 +194,13 @@ pub(crate) fn new_message(conversation: ConversationId, parent: Option<MessageId
     }
 }
 
-pub(crate) async fn say(store: &Store, account: AccountId, conversation: ConversationId, parent: Option<MessageId>, text: &str) -> MessageId {
+pub(crate) async fn say(
+    store: &Store,
+    account: AccountId,
+    conversation: ConversationId,
+    parent: Option<MessageId>,
+    text: &str,
+) -> MessageId {
     let new = new_message(conversation, parent, text);
     let id = new.id;
     store.append_message(account, new).await.unwrap();

@@ -118,9 +118,16 @@ async fn a_full_queue_refuses_at_once_and_sign_in_has_its_own() {
     let fx = Fixture::make(Kind::Sqlite).await.unwrap();
     let store = Store::open(StoreOptions { queue_len_max: 8, ..fx.options() }).await.unwrap();
     let ada = make_account(&store, "ada").await;
-    let session = NewSession { id: SessionId::from_bits(fresh()), account: ada, created: NOW.seconds(), expires: UnixSeconds(4_000_000_000), agent: None };
+    let session = NewSession {
+        id: SessionId::from_bits(fresh()),
+        account: ada,
+        created: NOW.seconds(),
+        expires: UnixSeconds(4_000_000_000),
+        agent: None,
+    };
     // On this test's one thread the writer cannot run before all of them are offered.
-    let (crowd, sign_in) = tokio::join!(join_all((0..20).map(|_| store.set_setting("a", "1"))), store.create_session(session));
+    let (crowd, sign_in) =
+        tokio::join!(join_all((0..20).map(|_| store.set_setting("a", "1"))), store.create_session(session));
     assert_eq!(crowd.iter().filter(|r| r.is_ok()).count(), 8);
     assert_eq!(crowd.iter().filter(|r| matches!(r, Err(StoreError::Unavailable(Outage::QueueFull)))).count(), 12);
     sign_in.unwrap();
@@ -146,13 +153,48 @@ async fn two_stores_on_one_file_both_write() {
 async fn a_closed_store_finishes_what_waits_and_refuses_the_rest() {
     let fx = Fixture::make(Kind::Sqlite).await.unwrap();
     let store = fx.open().await;
-    let (writes, ()) = tokio::join!(join_all((0..20).map(|n| {
-        let store = &store;
-        async move { store.set_setting(&format!("s{n}"), "1").await }
-    })), store.close());
+    let (writes, ()) = tokio::join!(
+        join_all((0..20).map(|n| {
+            let store = &store;
+            async move { store.set_setting(&format!("s{n}"), "1").await }
+        })),
+        store.close()
+    );
     assert!(writes.iter().all(Result::is_ok), "{writes:?}");
     assert_eq!(outage_of(store.set_setting("late", "1").await), Outage::Closed);
     assert_eq!(outage_of(store.get_setting("late").await), Outage::Closed);
     let store = fx.open().await;
     assert_eq!(store.get_setting("s19").await.unwrap().as_deref(), Some("1"));
+}
+
+/// Needs a small file system of its own, such as a tmpfs of 8 MiB, named by `REMPART_TEST_SMALL_DISK`.
+#[tokio::test]
+async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
+    let Some(disk) = std::env::var_os("REMPART_TEST_SMALL_DISK").map(std::path::PathBuf::from) else {
+        println!("skipped: small disk (REMPART_TEST_SMALL_DISK is not set)");
+        return;
+    };
+    let dir = tempfile::tempdir_in(disk).unwrap();
+    let ballast = dir.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 2 << 20]).unwrap();
+    let store = Store::open(crate::fixture::options_at(dir.path(), "sqlite")).await.unwrap();
+    let ada = make_account(&store, "ada").await;
+    let conversation = make_conversation(&store, ada, "t").await;
+    let message = say(&store, ada, conversation, None, "hello").await;
+    let text = "x".repeat(50_000);
+    let outage = loop {
+        if let Err(error) = store.append_message(ada, new_message(conversation, Some(message), &text)).await {
+            break outage_of::<()>(Err(error));
+        }
+    };
+    assert_eq!((outage, store.health()), (Outage::ReadOnly, StoreHealth::ReadOnly));
+    assert_eq!(store.find_message(ada, message).await.unwrap().unwrap().text.expose(), "hello");
+    let crowd =
+        join_all((0..100).map(|_| store.append_message(ada, new_message(conversation, Some(message), &text)))).await;
+    assert!(crowd.iter().all(|r| matches!(r, Err(StoreError::Unavailable(_)))));
+    std::fs::remove_file(&ballast).unwrap();
+    store.probe().await;
+    assert_eq!(store.health(), StoreHealth::Ok);
+    store.append_message(ada, new_message(conversation, Some(message), &text)).await.unwrap();
+    assert!(store.check_integrity().await.unwrap().is_empty());
 }

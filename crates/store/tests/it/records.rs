@@ -8,7 +8,13 @@ use crate::fixture::{NOW, fresh, make_account, on_both};
 const FAR: UnixSeconds = UnixSeconds(4_000_000_000);
 
 fn session(account: AccountId, expires: UnixSeconds) -> NewSession {
-    NewSession { id: SessionId::from_bits(fresh()), account, created: NOW.seconds(), expires, agent: Some("Firefox on Linux".to_owned()) }
+    NewSession {
+        id: SessionId::from_bits(fresh()),
+        account,
+        created: NOW.seconds(),
+        expires,
+        agent: Some("Firefox on Linux".to_owned()),
+    }
 }
 
 fn key(account: AccountId, name: &str) -> NewKey {
@@ -26,7 +32,17 @@ fn key(account: AccountId, name: &str) -> NewKey {
 }
 
 fn usage(account: AccountId, key: Option<KeyId>, day: u16, tokens: u64) -> UsageRow {
-    UsageRow { account, key, day: Day(day), model: "small".to_owned(), requests: 1, input: tokens, output: 2 * tokens, cached: 3, reasoning: 4 }
+    UsageRow {
+        account,
+        key,
+        day: Day(day),
+        model: "small".to_owned(),
+        requests: 1,
+        input: tokens,
+        output: 2 * tokens,
+        cached: 3,
+        reasoning: 4,
+    }
 }
 
 on_both! {

@@ -131,7 +131,9 @@ async fn the_wrapped_key_of_a_deleted_account_is_in_no_file() {
     let fx = Fixture::make(Kind::Sqlite).await.unwrap();
     let store = fx.open().await;
     let ada = make_account(&store, "ada").await;
-    let mut conn = <sqlx::SqliteConnection as sqlx::Connection>::connect(&format!("sqlite:{}", fx.path().display())).await.unwrap();
+    let mut conn = <sqlx::SqliteConnection as sqlx::Connection>::connect(&format!("sqlite:{}", fx.path().display()))
+        .await
+        .unwrap();
     let wrapped: Vec<u8> = sqlx::query_scalar("SELECT wrapped FROM data_key").fetch_one(&mut conn).await.unwrap();
     sqlx::Connection::close(conn).await.unwrap();
     assert!(files_of(fx.dir.path()).iter().any(|file| holds(file, &wrapped)));
@@ -174,8 +176,12 @@ fn a_master_key_file_is_made_once_and_a_damaged_one_is_refused() {
 #[test]
 fn a_url_is_one_of_three_forms() {
     let dir = Path::new("/data");
-    assert!(matches!(StoreUrl::parse("sqlite", dir), Ok(StoreUrl::Sqlite(path)) if path == Path::new("/data/rempart.db")));
-    assert!(matches!(StoreUrl::parse("sqlite:/x/y.db", dir), Ok(StoreUrl::Sqlite(path)) if path == Path::new("/x/y.db")));
+    assert!(
+        matches!(StoreUrl::parse("sqlite", dir), Ok(StoreUrl::Sqlite(path)) if path == Path::new("/data/rempart.db"))
+    );
+    assert!(
+        matches!(StoreUrl::parse("sqlite:/x/y.db", dir), Ok(StoreUrl::Sqlite(path)) if path == Path::new("/x/y.db"))
+    );
     assert!(matches!(StoreUrl::parse("postgres://u:p@h/d", dir), Ok(StoreUrl::Postgres(_))));
     for bad in ["", "sqlite:", "mysql://h/d", "postgres"] {
         assert!(matches!(StoreUrl::parse(bad, dir), Err(StoreError::BadUrl)), "{bad}");

@@ -22,7 +22,8 @@ on_both! {
 
 fn names_in(folder: &str) -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -40,7 +41,8 @@ fn migrations_have_the_same_names_for_both_databases_and_say_why() {
     for (number, file) in (1..).zip(&names) {
         assert!(file.starts_with(&format!("{number:04}_")), "{file}");
         for database in ["sqlite", "postgres"] {
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(database).join(file);
+            let path =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(database).join(file);
             assert!(std::fs::read_to_string(path).unwrap().starts_with("-- Why: "), "{database}/{file}");
         }
     }
