@@ -20,15 +20,21 @@ struct Frame<'a> {
     urls: &'static AssetUrls,
     /// The console is another place: other navigation, no way to the chat.
     is_console: bool,
+    /// Query parameters that the language links must not lose: a one-time link, where to go afterwards. Empty ones are left out.
+    kept: [(&'static str, &'a str); 2],
 }
 
 impl<'a> Frame<'a> {
     fn public(ctx: &'a PageCtx<'a>) -> Self {
-        Self { ctx, w: Words::new(ctx.locale), urls: &ASSET_URLS, is_console: false }
+        Self { ctx, w: Words::new(ctx.locale), urls: &ASSET_URLS, is_console: false, kept: [("", ""); 2] }
     }
 
     fn console(ctx: &'a PageCtx<'a>) -> Self {
         Self { is_console: true, ..Self::public(ctx) }
+    }
+
+    fn keeping(self, kept: [(&'static str, &'a str); 2]) -> Self {
+        Self { kept, ..self }
     }
 
     fn site_name(&self) -> &str {
@@ -223,18 +229,48 @@ macro_rules! page {
 }
 
 page!('a, /** `/register`. */ register_page, RegisterTemplate, "register.html", RegisterView<'a>, public);
-page!('a, /** `/sign-in`. */ sign_in_page, SignInTemplate, "sign_in.html", SignInView<'a>, public);
 page!('a, /** `/account`. */ account_page, AccountTemplate, "account.html", AccountView<'a>, public);
 page!('a, /** `/`: what this is, or the history and a form to ask. */ home_page, HomeTemplate, "home.html", HomeView<'a>, public);
 page!('a, /** A conversation. */ conversation_page, ConversationTemplate, "conversation.html", ConversationView<'a>, public);
 page!('a, /** `/status`, for everybody. */ status_page, StatusTemplate, "status.html", StatusView, public);
 page!('a, /** A refusal, for people. */ refusal_page, RefusalTemplate, "refusal.html", RefusalView<'a>, public);
-page!('a, /** The console's `/first-run`. */ first_run_page, FirstRunTemplate, "first_run.html", FirstRunView<'a>, console);
 page!('a, /** The console's `/`. */ console_home_page, ConsoleTemplate, "console_home.html", ConsoleView<'a>, console);
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInTemplate<'a> {
+    p: Frame<'a>,
+    view: &'a SignInView<'a>,
+}
+
+impl<'a> SignInTemplate<'a> {
+    fn new(p: Frame<'a>, view: &'a SignInView<'a>) -> Self {
+        let next = if view.has_next() { view.next } else { "" };
+        Self { p: p.keeping([("link", view.link.unwrap_or_default()), ("next", next)]), view }
+    }
+}
+
+/// `/sign-in`.
+pub fn sign_in_page<'a>(ctx: &'a PageCtx<'a>, view: &'a SignInView<'a>) -> String {
+    html(&SignInTemplate::new(Frame::public(ctx), view))
+}
 
 /// The console's `/sign-in`: as [`sign_in_page`], without the way to register.
 pub fn console_sign_in_page<'a>(ctx: &'a PageCtx<'a>, view: &'a SignInView<'a>) -> String {
-    html(&SignInTemplate { p: Frame::console(ctx), view })
+    html(&SignInTemplate::new(Frame::console(ctx), view))
+}
+
+#[derive(Template)]
+#[template(path = "first_run.html")]
+struct FirstRunTemplate<'a> {
+    p: Frame<'a>,
+    view: &'a FirstRunView<'a>,
+}
+
+/// The console's `/first-run`.
+pub fn first_run_page<'a>(ctx: &'a PageCtx<'a>, view: &'a FirstRunView<'a>) -> String {
+    let p = Frame::console(ctx).keeping([("link", view.link.unwrap_or_default()), ("", "")]);
+    html(&FirstRunTemplate { p, view })
 }
 
 /// A refusal on the console.

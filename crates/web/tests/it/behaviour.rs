@@ -130,3 +130,15 @@ fn line_breaks_of_a_message_stay_as_they_are() {
     let html = conversation_page(&ctx, &ConversationView { messages: vec![message], ..ConversationView::default() });
     assert!(html.contains("dir=\"auto\">a\n\n  b</div>"));
 }
+
+#[test]
+fn choosing_a_language_does_not_lose_a_one_time_link() {
+    for (name, html) in all(Locale::En) {
+        let is_kept = |what: &str| html.contains(&format!("?lang=fr&amp;{what}\""));
+        match name {
+            "console-first-run" | "sign-in-link" => assert!(is_kept("link=0nce"), "{name}"),
+            "sign-in-wrong" => assert!(is_kept("next=%2Faccount"), "{name}"),
+            _ => assert!(html.contains("?lang=fr\""), "{name}"),
+        }
+    }
+}
