@@ -9,9 +9,10 @@
 
 use rempart_domain::Millis;
 
+use crate::front::{Front, Level, Place, step_of};
 use crate::heap::{Heap, NOWHERE, Places};
 use crate::list::List;
-use crate::pace::{to_f64, to_u64};
+use crate::pace::to_f64;
 use crate::table::{Row, Table};
 use crate::ticket::Tickets;
 
@@ -21,48 +22,19 @@ const HALF_LIFE_MS: f64 = 60_000.0;
 /// Counters are divided by 2 to this power when the scale has grown as much; what fades that far is nothing.
 const RESCALE_BITS: f64 = 256.0;
 
-const NOT_LIFTED: u64 = u64::MAX;
-
-/// Those who were lifted to the least service stand in front, first come first: how many came, how many are gone.
-#[derive(Debug, Clone, Copy, Default)]
-struct Front {
-    came: u64,
-    gone: u64,
-}
-
-impl Front {
-    const fn join(&mut self) -> u64 {
-        self.came += 1;
-        self.came - 1
-    }
-
-    const fn leave(&mut self, lifted: &mut u64) {
-        if *lifted != NOT_LIFTED {
-            *lifted = NOT_LIFTED;
-            self.gone += 1;
-        }
-    }
-
-    /// How many stand before the one with this number; about, as some leave from the middle.
-    const fn before(&self, lifted: u64) -> u64 {
-        lifted.saturating_sub(self.gone)
-    }
-
-    const fn len(&self) -> u64 {
-        self.came.saturating_sub(self.gone)
-    }
-}
-
 #[derive(Debug, Default)]
 struct Account {
     id: u64,
+    /// What decides: attained, or lifted to.
     service: f64,
+    /// What it was charged, without lifts.
+    attained: f64,
     /// The cohort its waiters stand with; one at a time, whatever else it claims to belong to.
     cohort: u32,
     /// Place in that cohort's heap.
     heap_at: u32,
-    /// Its number among those lifted to the front of its cohort; [`NOT_LIFTED`] once it was served from there.
-    lifted: u64,
+    /// Where it was lifted to in its cohort, until it is served.
+    place: Option<Place>,
     line: List,
     waiting: u32,
     running: u32,
@@ -72,13 +44,16 @@ struct Account {
 #[derive(Debug, Default)]
 struct Cohort {
     id: u64,
+    /// What decides: attained, or lifted to.
     service: f64,
+    /// What it was charged, without lifts.
+    attained: f64,
     /// Place in the heap of who is next.
     turn_at: u32,
     /// Place in the heap of the longest lines.
     length_at: u32,
-    /// Its number among those lifted to the front.
-    lifted: u64,
+    /// Where it was lifted to, until it is served.
+    place: Option<Place>,
     /// Accounts with waiters.
     accounts: Heap,
     /// Its accounts that were lifted.
@@ -100,6 +75,7 @@ macro_rules! row {
                 let $row = self;
                 $row.id = key;
                 $row.service = 0.0;
+                $row.attained = 0.0;
                 $row.used = Millis(0);
                 $reset
             }
@@ -115,12 +91,12 @@ macro_rules! row {
 row!(Account, row => {
     row.heap_at = NOWHERE;
     row.cohort = NOWHERE;
-    row.lifted = NOT_LIFTED;
+    row.place = None;
 });
 row!(Cohort, row => {
     row.turn_at = NOWHERE;
     row.length_at = NOWHERE;
-    row.lifted = NOT_LIFTED;
+    row.place = None;
     row.front = Front::default();
 });
 
@@ -231,25 +207,33 @@ impl FairQueue {
         self.turns_until(account, cohort, ahead_in_account).min(u64::from(self.waiting))
     }
 
-    /// An estimate from service, as a heap knows no ranks. A turn raises the least service by what a request is charged, shared by
-    /// all who wait; so a lead in service is worth so many turns. Who is lifted stands in front, behind those lifted before.
+    /// Cohorts take turns, in each its accounts.
     fn turns_until(&self, account: Option<&Account>, cohort: Option<&Cohort>, ahead_in_account: u64) -> u64 {
         let charge = self.charge_mean * self.scale.1;
+        let least = |heap: &Heap| heap.peek().map(|(key, _)| service_of(key));
         let waits = cohort.is_some_and(|c| c.waiting > 0);
         let cohorts = self.turns.len() as u64 + u64::from(!waits);
-        let lifted = cohort.filter(|_| waits).map_or(NOT_LIFTED, |c| c.lifted);
-        let service = cohort.map_or(0.0, |c| c.service);
-        let before = rank(&self.turns, self.front, lifted, service, charge, cohorts, waits);
+        let level = Level { front: &self.front, least: least(&self.turns), size: cohorts, charge };
+        let before = cohort.map_or_else(
+            || level.rank(false, None, 0.0, 0),
+            |c| level.rank(waits, c.place, c.service, self.step(c.attained)),
+        );
 
         let waits = account.is_some_and(|a| a.waiting > 0);
-        let none = Heap::default();
-        let (heap, front) = cohort.map_or((&none, Front::default()), |c| (&c.accounts, c.front));
-        let accounts = heap.len() as u64 + u64::from(!waits);
-        let lifted = account.filter(|_| waits).map_or(NOT_LIFTED, |a| a.lifted);
-        let service = account.map_or(0.0, |a| a.service);
-        let rounds = rank(heap, front, lifted, service, charge, accounts, waits)
-            .saturating_add(ahead_in_account.saturating_mul(accounts));
+        let Some(cohort) = cohort else { return before.saturating_add(1) };
+        let accounts = cohort.accounts.len() as u64 + u64::from(!waits);
+        let level = Level { front: &cohort.front, least: least(&cohort.accounts), size: accounts, charge };
+        let rank = account.map_or_else(
+            || level.rank(false, None, 0.0, 0),
+            |a| level.rank(waits, a.place, a.service, self.step(a.attained)),
+        );
+        let rounds = rank.saturating_add(ahead_in_account.saturating_mul(accounts));
         before.saturating_add(1).saturating_add(rounds.saturating_mul(cohorts))
+    }
+
+    /// The step of an attained service, as of the last change of scale.
+    fn step(&self, attained: f64) -> u8 {
+        step_of(attained / self.scale.1)
     }
 
     /// What a request was charged in the end.
@@ -261,8 +245,8 @@ impl FairQueue {
     #[cfg(test)]
     pub(crate) fn attained(&mut self, now: Millis, account: u64, cohort: u64) -> (f64, f64) {
         let scale = self.scale(now);
-        let account = self.accounts.find(account).and_then(|slot| self.accounts.get(slot)).map_or(0.0, |a| a.service);
-        let cohort = self.cohorts.find(cohort).and_then(|slot| self.cohorts.get(slot)).map_or(0.0, |c| c.service);
+        let account = self.accounts.find(account).and_then(|slot| self.accounts.get(slot)).map_or(0.0, |a| a.attained);
+        let cohort = self.cohorts.find(cohort).and_then(|slot| self.cohorts.get(slot)).map_or(0.0, |c| c.attained);
         (account / scale, cohort / scale)
     }
 
@@ -287,7 +271,8 @@ impl FairQueue {
     }
 
     /// Puts a waiting ticket at the end of its account's line.
-    pub(crate) fn join(&mut self, tickets: &mut Tickets, slot: u32) {
+    pub(crate) fn join(&mut self, now: Millis, tickets: &mut Tickets, slot: u32) {
+        let scale = self.scale(now);
         let Some((account, cohort)) = tickets.get(slot).map(|t| (t.account, t.cohort)) else { return };
         let least_cohort = self.turns.peek().map(|(key, _)| service_of(key));
         let lift = least_cohort.unwrap_or(self.floor);
@@ -298,9 +283,9 @@ impl FairQueue {
         let (is_first, length) = (c.waiting == 1, c.waiting);
         if is_first && c.service <= lift {
             c.service = lift;
-            c.lifted = self.front.join();
+            c.place = self.front.join(step_of(c.attained / scale));
         }
-        let (service, length_at) = (c.service, c.length_at);
+        let (key, length_at) = (key_of(c.service, step_of(c.attained / scale), self.sequence), c.length_at);
         let least_account = c.accounts.peek().map(|(key, _)| service_of(key));
 
         if let Some(a) = self.accounts.get_mut(account) {
@@ -310,18 +295,19 @@ impl FairQueue {
                 let least = least_account.unwrap_or(a.service);
                 let is_lifted = a.service <= least;
                 a.service = a.service.max(least);
-                let key = key_of(a.service, self.sequence);
+                let step = step_of(a.attained / scale);
+                let of_account = key_of(a.service, step, self.sequence);
                 if let Some(c) = self.cohorts.get_mut(cohort) {
                     if is_lifted {
-                        a.lifted = c.front.join();
+                        a.place = c.front.join(step);
                     }
-                    c.accounts.push(&mut InCohort(&mut self.accounts), key, account);
+                    c.accounts.push(&mut InCohort(&mut self.accounts), of_account, account);
                 }
             }
         }
         let longest = longest_key(length, cohort);
         if is_first {
-            self.turns.push(&mut Turn(&mut self.cohorts), key_of(service, self.sequence), cohort);
+            self.turns.push(&mut Turn(&mut self.cohorts), key, cohort);
             self.lengths.push(&mut Length(&mut self.cohorts), longest, cohort);
         } else {
             self.lengths.rekey(&mut Length(&mut self.cohorts), length_at, longest);
@@ -337,7 +323,7 @@ impl FairQueue {
             a.waiting = a.waiting.saturating_sub(1);
             let (is_gone, at) = (a.waiting == 0, a.heap_at);
             if is_gone && let Some(c) = self.cohorts.get_mut(cohort) {
-                c.front.leave(&mut a.lifted);
+                c.front.leave(&mut a.place);
                 c.accounts.remove(&mut InCohort(&mut self.accounts), at);
             }
         }
@@ -346,7 +332,7 @@ impl FairQueue {
         c.waiting = c.waiting.saturating_sub(1);
         let (length, service, turn_at, length_at) = (c.waiting, c.service, c.turn_at, c.length_at);
         if length == 0 {
-            self.front.leave(&mut c.lifted);
+            self.front.leave(&mut c.place);
             self.turns.remove(&mut Turn(&mut self.cohorts), turn_at);
             self.lengths.remove(&mut Length(&mut self.cohorts), length_at);
             if self.turns.is_empty() {
@@ -388,22 +374,25 @@ impl FairQueue {
     /// Adds service (negative: a correction) of `weight` tokens at `scale` to account and cohort.
     pub(crate) fn charge(&mut self, account: u32, cohort: u32, weight: f64, scale: f64) {
         let scaled = weight * scale;
+        let now = self.scale.1;
         self.sequence += 2;
         if let Some(a) = self.accounts.get_mut(account) {
             a.service = (a.service + scaled).max(0.0);
-            let (at, key) = (a.heap_at, key_of(a.service, self.sequence));
+            a.attained = (a.attained + scaled).max(0.0);
+            let (at, key) = (a.heap_at, key_of(a.service, step_of(a.attained / now), self.sequence));
             if a.waiting > 0
                 && let Some(c) = self.cohorts.get_mut(a.cohort)
             {
-                c.front.leave(&mut a.lifted);
+                c.front.leave(&mut a.place);
                 c.accounts.rekey(&mut InCohort(&mut self.accounts), at, key);
             }
         }
         let Some(c) = self.cohorts.get_mut(cohort) else { return };
         c.service = (c.service + scaled).max(0.0);
+        c.attained = (c.attained + scaled).max(0.0);
         if c.waiting > 0 {
-            self.front.leave(&mut c.lifted);
-            let (at, key) = (c.turn_at, key_of(c.service, self.sequence + 1));
+            self.front.leave(&mut c.place);
+            let (at, key) = (c.turn_at, key_of(c.service, step_of(c.attained / now), self.sequence + 1));
             self.turns.rekey(&mut Turn(&mut self.cohorts), at, key);
         }
     }
@@ -429,24 +418,27 @@ impl FairQueue {
 
     /// Brings every counter back to scale 1 at `now`.
     fn rescale(&mut self, now: Millis, factor: f64) {
-        let key = |key: u128| key_of(service_of(key) * factor, sequence_of(key));
+        let key = |key: u128| (u128::from((service_of(key) * factor).to_bits()) << 64) | u128::from(tie_of(key));
         self.floor *= factor;
         self.landmark = now;
         self.turns.rekey_all(&mut Turn(&mut self.cohorts), key);
         for account in self.accounts.iter_mut() {
             account.service *= factor;
+            account.attained *= factor;
         }
         for cohort in self.cohorts.iter_mut() {
             cohort.service *= factor;
+            cohort.attained *= factor;
             cohort.accounts.rekey_all(&mut InCohort(&mut self.accounts), key);
         }
     }
 }
 
-/// Non-negative floats order like their bits. The low half breaks ties.
-const fn key_of(service: f64, sequence: u64) -> u128 {
+/// Non-negative floats order like their bits. The low half breaks ties: step, then who came first.
+const fn key_of(service: f64, step: u8, sequence: u64) -> u128 {
+    let tie = ((step as u64) << 56) | (sequence & (u64::MAX >> 8));
     // Adding zero makes a negative zero positive.
-    (((service + 0.0).to_bits() as u128) << 64) | sequence as u128
+    (((service + 0.0).to_bits() as u128) << 64) | tie as u128
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "the halves of the key")]
@@ -455,21 +447,8 @@ const fn service_of(key: u128) -> f64 {
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "the halves of the key")]
-const fn sequence_of(key: u128) -> u64 {
+const fn tie_of(key: u128) -> u64 {
     key as u64
-}
-
-/// How many start before one with this service; `size` counts itself.
-fn rank(heap: &Heap, front: Front, lifted: u64, service: f64, charge: f64, size: u64, waits: bool) -> u64 {
-    if lifted != NOT_LIFTED {
-        return front.before(lifted);
-    }
-    let least = heap.peek().map_or(service, |(key, _)| service_of(key));
-    let lead = (service - least).max(0.0);
-    let turns = to_u64(lead * to_f64(size) / charge.max(f64::MIN_POSITIVE));
-    // Who would be lifted now stands behind those who were.
-    let first = u64::from(!waits && front.len() == 0 && size > 1);
-    turns.saturating_add(front.len()).saturating_add(first)
 }
 
 const fn longest_key(length: u32, cohort: u32) -> u128 {

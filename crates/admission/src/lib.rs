@@ -8,6 +8,7 @@
 
 mod door;
 mod fair;
+mod front;
 mod heap;
 mod list;
 mod machine;

@@ -316,7 +316,7 @@ impl Machine {
         };
         let line = pick(&mut self.lines, group);
         line.pace.pass(now, line.queue.waiting() > 0);
-        line.queue.join(&mut self.tickets, slot);
+        line.queue.join(now, &mut self.tickets, slot);
         line.wanted = line.wanted.plus(amount);
         self.due.push(&mut self.tickets.by_deadline(), due_key(deadline, u64::from(slot)), slot);
     }

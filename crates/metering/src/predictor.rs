@@ -46,15 +46,23 @@ impl Predictor {
         if self.seen < LEARNT_AFTER {
             return None;
         }
-        let mut sum = 0.0;
+        let mut below = 0.0;
         for (i, w) in self.weights.iter().take(BUCKETS - 1).enumerate() {
-            sum += w;
-            if sum >= 0.9 {
-                return Some(TokenCount(bound(i)));
+            if below + w >= 0.9 {
+                // Within the bucket, answers are taken to be spread evenly: its bound alone would reserve up to twice too much.
+                let (least, most) = (if i == 0 { 0 } else { bound(i - 1) }, bound(i));
+                let part = f64::from((0.9 - below) / w.max(f32::MIN_POSITIVE));
+                return Some(TokenCount(between(least, most, part)));
             }
+            below += w;
         }
         None
     }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two bounds of u32")]
+fn between(least: u32, most: u32, part: f64) -> u32 {
+    (f64::from(least) + f64::from(most - least) * part.clamp(0.0, 1.0)).ceil() as u32
 }
 
 fn bound(bucket: usize) -> u32 {

@@ -210,8 +210,8 @@ fn answers_are_predicted_from_the_accounts_own_and_else_from_its_bands() {
         meter.settle(at(n), hold, usage(10, 100));
     }
     let expected = |meter: &Meter, account, band| meter.expected_output(AccountId::from_bits(account), band, cap);
-    assert_eq!(expected(&meter, 1, Band::Newcomer), TokenCount(128));
-    assert_eq!(expected(&meter, 2, Band::Newcomer), TokenCount(128));
+    assert_eq!(expected(&meter, 1, Band::Newcomer), TokenCount(122), "nine tenths from 64 to 128");
+    assert_eq!(expected(&meter, 2, Band::Newcomer), TokenCount(122));
     assert_eq!(expected(&meter, 2, Band::Member), cap);
     assert_eq!(meter.expected_output(AccountId::from_bits(1), Band::Newcomer, TokenCount(50)), TokenCount(50));
 }
@@ -223,11 +223,11 @@ fn a_prediction_covers_nine_of_ten_and_follows_a_change() {
     for n in 0..200_u32 {
         predictor.observe(TokenCount(if n % 20 == 0 { 1_000 } else { 50 }));
     }
-    assert_eq!(predictor.p90(), Some(TokenCount(64)));
+    assert!(predictor.p90().is_some_and(|p90| (50..=64).contains(&p90.0)), "{:?}", predictor.p90());
     for _ in 0..40 {
         predictor.observe(TokenCount(900));
     }
-    assert_eq!(predictor.p90(), Some(TokenCount(1_024)));
+    assert!(predictor.p90().is_some_and(|p90| (900..=1_024).contains(&p90.0)), "{:?}", predictor.p90());
     for _ in 0..100 {
         predictor.observe(TokenCount(100_000));
     }
