@@ -1,0 +1,67 @@
+//! How many prompt tokens of whom are read in the next step; pure.
+//!
+//! What must stay true: the sum is at most the chunk; a higher rank is read before a lower one; within a rank nobody gets more than an
+//! equal share while another could use it, so a long prompt holds up a short one by a factor, never by its length.
+
+/// A generation whose prompt is not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reader {
+    /// Its place in the caller's list.
+    pub(crate) index: usize,
+    /// Prompt tokens left.
+    pub(crate) left: usize,
+    /// Higher is read first.
+    pub(crate) rank: u8,
+}
+
+/// Shares `chunk` tokens out; pairs of `index` and tokens.
+pub(crate) fn share_out(readers: &mut [Reader], chunk: usize) -> Vec<(usize, usize)> {
+    // Least first: who needs less than a share leaves the rest to the others.
+    readers.sort_unstable_by_key(|reader| (std::cmp::Reverse(reader.rank), reader.left, reader.index));
+    let mut shares = Vec::with_capacity(readers.len());
+    let mut rest = chunk;
+    for group in readers.chunk_by(|a, b| a.rank == b.rank) {
+        for (done, reader) in group.iter().enumerate() {
+            let share = rest.div_ceil(group.len() - done);
+            let tokens = reader.left.min(share).min(rest);
+            rest -= tokens;
+            if tokens > 0 {
+                shares.push((reader.index, tokens));
+            }
+        }
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(lefts: &[(usize, u8)], chunk: usize) -> Vec<usize> {
+        let mut readers: Vec<Reader> =
+            lefts.iter().enumerate().map(|(index, (left, rank))| Reader { index, left: *left, rank: *rank }).collect();
+        let mut out = vec![0; lefts.len()];
+        for (index, tokens) in share_out(&mut readers, chunk) {
+            out[index] = tokens;
+        }
+        out
+    }
+
+    #[test]
+    fn one_prompt_gets_the_whole_chunk_and_two_get_half_each() {
+        assert_eq!(shares(&[(1000, 3)], 128), [128]);
+        assert_eq!(shares(&[(1000, 3), (1000, 3)], 128), [64, 64]);
+    }
+
+    #[test]
+    fn what_a_short_prompt_does_not_need_goes_to_the_others() {
+        assert_eq!(shares(&[(1000, 3), (20, 3), (1000, 3)], 128), [54, 20, 54]);
+        assert_eq!(shares(&[(3, 3), (5, 3)], 128), [3, 5]);
+    }
+
+    #[test]
+    fn a_higher_rank_is_read_first() {
+        assert_eq!(shares(&[(1000, 2), (100, 3)], 128), [28, 100]);
+        assert_eq!(shares(&[(1000, 2), (1000, 4)], 128), [0, 128]);
+    }
+}
