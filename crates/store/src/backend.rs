@@ -134,10 +134,15 @@ pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// The writer's page cache: 64 MiB, as SQLite writes it (negative is KiB). Ids are random, so an import touches every part of each
+/// index; with SQLite's 2 MB it read and wrote each page many times in one commit (100 000 accounts: 1.4 million reads).
+const WRITER_CACHE: &str = "-65536";
+
 pub(crate) fn sqlite_writer(path: &Path, pages_max: Option<u32>) -> SqlitePool {
     let mut options = sqlite_options(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", WRITER_CACHE)
         .pragma("secure_delete", "ON")
         .pragma("journal_size_limit", WAL_LEN_MAX);
     if let Some(pages) = pages_max {

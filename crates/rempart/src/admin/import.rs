@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use rempart_domain::{AccountName, Role, Secret, UnixMillis};
+use rempart_domain::{AccountId, AccountName, KeyId, Role, Secret, UnixMillis};
 use rempart_identity::{issue, random};
 use rempart_store::{NewAccount, NewAccountWithKeys, NewKey};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,10 @@ const PHC_PREFIX: &str = "$argon2id$";
 
 /// Longest password hash, in bytes.
 const PHC_LEN_MAX: usize = 512;
+
+/// The bits that the ids of one batch share. Ids that are random all over make each commit rewrite a part of every page of every index:
+/// 100 000 accounts wrote 2.2 GB. 47 random bits are left, and nothing relies on an id being hard to guess.
+const CLUSTER_MASK: u64 = 0xffff << 47;
 
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
@@ -79,8 +83,9 @@ pub(super) async fn run(platform: &Platform, lines: Vec<ImportLine>) -> Result<R
         return Err(AdminError::refuse(format!("a batch has at most {IMPORT_BATCH_LEN_MAX} accounts")));
     }
     let (mut prepared, mut refused, mut names) = (Vec::with_capacity(lines.len()), Vec::new(), HashSet::new());
+    let cluster = random::account_id()?.bits() & CLUSTER_MASK;
     for (position, line) in lines.into_iter().enumerate() {
-        match prepare(platform, position, line) {
+        match prepare(platform, cluster, position, line) {
             // A name that comes twice in a batch would be the second's fault and cost the whole batch.
             Ok(one) if names.insert(one.account.account.name.clone()) => prepared.push(one),
             Ok(one) => refused.push((one.position, format!("{} stands there twice", one.row.name))),
@@ -105,7 +110,7 @@ pub(super) async fn run(platform: &Platform, lines: Vec<ImportLine>) -> Result<R
     Ok(Reply::Imported { accounts: made, refused })
 }
 
-fn prepare(platform: &Platform, position: usize, line: ImportLine) -> Result<Prepared, AdminError> {
+fn prepare(platform: &Platform, cluster: u64, position: usize, line: ImportLine) -> Result<Prepared, AdminError> {
     let now = platform.clock.date();
     let created = match &line.created {
         None => now,
@@ -124,7 +129,7 @@ fn prepare(platform: &Platform, position: usize, line: ImportLine) -> Result<Pre
         )));
     }
     let account = NewAccount {
-        id: random::account_id()?,
+        id: AccountId::from_bits(cluster | random::account_id()?.bits() & !CLUSTER_MASK),
         name: parse_name(&line.name)?,
         standing: parse_standing(line.standing.as_deref())?,
         role: Role::None,
@@ -136,7 +141,7 @@ fn prepare(platform: &Platform, position: usize, line: ImportLine) -> Result<Pre
     let mut row = ImportedRow { name: account.name.to_string(), id: account.id.to_string(), keys: Vec::new() };
     let mut keys = Vec::new();
     for _ in 0..line.keys {
-        let id = random::key_id()?;
+        let id = KeyId::from_bits(cluster | random::key_id()?.bits() & !CLUSTER_MASK);
         let issued = issue(&platform.keyring, id)?;
         row.keys.push(issued.text.expose().clone());
         keys.push(NewKey {
