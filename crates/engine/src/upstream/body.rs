@@ -10,9 +10,11 @@ use serde_json::value::RawValue;
 use super::Priority;
 use crate::{EmbedRequest, GenerateRequest, Prompt, Sampling};
 
-/// Fields that steer the engine itself and not the answer: order in its queue, its prefix cache (CVE-2025-46570), disaggregated
-/// prefill (addresses it would connect to), request ids (abort by id), templates and code it would run.
-const ENGINE_INTERNAL: [&str; 18] = [
+/// Fields that steer the engine itself and not the answer: order in its queue, its prefix cache (CVE-2025-46570) and slots,
+/// disaggregated prefill (addresses it would connect to), request ids (abort by id), templates and code it would run; engines' own names
+/// for what we cap or refuse (llama-server prefers `n_predict` to `max_tokens`; `n_probs`, `prompt_logprobs` and their like tell
+/// log-probabilities).
+const ENGINE_INTERNAL: &[&str] = &[
     "model",
     "messages",
     "prompt",
@@ -31,6 +33,26 @@ const ENGINE_INTERNAL: [&str; 18] = [
     "bootstrap_room",
     "chat_template",
     "custom_logit_processor",
+    "logits_processors",
+    "max_tokens",
+    "max_completion_tokens",
+    "n_predict",
+    "n_cmpl",
+    "n_probs",
+    "post_sampling_probs",
+    "logprobs",
+    "top_logprobs",
+    "prompt_logprobs",
+    "return_logprob",
+    "logprob_start_len",
+    "top_logprobs_num",
+    "return_hidden_states",
+    "id_slot",
+    "cache_prompt",
+    "lora",
+    "lora_path",
+    "session_params",
+    "data_parallel_rank",
 ];
 
 /// Writes the body of `/chat/completions` or `/completions`.

@@ -35,6 +35,17 @@ fn sent(request: &GenerateRequest, priority: Priority) -> Value {
 }
 
 #[test]
+fn engines_own_names_for_what_we_cap_or_refuse_do_not_pass() {
+    let smuggled = ["n_predict", "max_completion_tokens", "n_probs", "prompt_logprobs", "id_slot", "n_cmpl", "lora"];
+    let extra = smuggled.iter().map(|name| ((*name).to_owned(), raw("99"))).collect();
+    let body = sent(&GenerateRequest { extra, ..request() }, Priority::None);
+    for name in smuggled {
+        assert!(body.get(name).is_none(), "{name}");
+    }
+    assert_eq!(body["max_tokens"], 7);
+}
+
+#[test]
 fn messages_and_unknown_fields_are_copied_byte_for_byte() {
     let body = String::from_utf8(write_generate(&request(), Priority::None)).unwrap();
     assert!(body.contains(r#""messages":[{"role":"user","content":"你好  \u00e9"}]"#), "{body}");
