@@ -100,6 +100,13 @@ impl<J> Line<J> {
         Ok(())
     }
 
+    /// Whether a job would be queued now, or how long it would have to wait.
+    pub(crate) fn check_room(&self, lane: HashLane) -> Result<(), Millis> {
+        let wait = self.wait_of(lane);
+        let is_full = self.queue_len(lane) >= self.limits.queue_len_max || wait > self.limits.deadline;
+        if is_full { Err(wait) } else { Ok(()) }
+    }
+
     /// The next job that may run.
     pub(crate) fn take(&mut self, now: Millis) -> Taken<J> {
         if self.running() >= self.limits.workers {

@@ -212,6 +212,22 @@ impl HashPool {
         }
     }
 
+    /// Whether a job of today's price would be taken into that lane now, without offering it: asked before dearer look-ups are done for
+    /// somebody who would be refused here anyway.
+    ///
+    /// # Errors
+    /// `Busy`, counted as a refusal.
+    pub fn check_room(&self, lane: HashLane) -> Result<(), HashError> {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        if state.line.queue_len(lane) >= shared.options.queue_len_max {
+            state.line.retain(|job| !job.reply.is_closed());
+        }
+        let refused = state.line.check_room(lane);
+        drop(state);
+        refused.map_err(|wait| shared.busy(wait))
+    }
+
     /// Figures for metrics.
     pub fn load(&self) -> HashPoolLoad {
         let state = self.shared.lock();

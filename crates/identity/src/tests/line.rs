@@ -51,6 +51,7 @@ fn each_lane_has_its_own_bound() {
     assert!(line.offer(T0, Unknown, JOB, 4).is_err());
     assert!(line.offer(T0, Known, JOB, 5).is_ok(), "a full line of strangers keeps nobody known out");
     assert_eq!((line.queue_len(Unknown), line.queue_len(Known)), (4, 1));
+    assert!(line.check_room(Unknown).is_err() && line.check_room(Known).is_ok(), "asking tells what offering would");
 }
 
 #[test]
