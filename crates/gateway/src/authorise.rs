@@ -1,14 +1,15 @@
 //! The one authorisation function, before every protocol: what a route asks for against what the principal showed.
 
 use http::{HeaderMap, Method, header};
-use rempart_domain::{Credential, KeyScope, Principal, ReasonCode, Role, Standing};
+use rempart_domain::{Band, Credential, KeyScope, Principal, ReasonCode, Role, Standing};
 
 use crate::identify::has_scope;
 use crate::refusal::Refusal;
 use crate::routes::{Access, Dialect, Route};
 
 /// May this principal ask for this route? Nothing after this widens it; owners of rows are checked where the rows are.
-pub fn authorise(route: &Route, principal: &Principal) -> Result<(), Refusal> {
+/// `band` is what the account counts for now: a suspension holds against a session or key that was read before it.
+pub fn authorise(route: &Route, principal: &Principal, band: Band) -> Result<(), Refusal> {
     if route.access == Access::Open {
         return Ok(());
     }
@@ -31,7 +32,7 @@ pub fn authorise(route: &Route, principal: &Principal) -> Result<(), Refusal> {
         };
         return Err(reason.into());
     }
-    if principal.carried_standing == Standing::Suspended {
+    if principal.carried_standing == Standing::Suspended || band == Band::Suspended {
         return Err(Refusal::new(ReasonCode::NotAllowed, "this account is suspended"));
     }
     Ok(())

@@ -14,7 +14,7 @@ use crate::observe::Watch;
 pub struct Body {
     kind: Kind,
     watch: Option<Watch>,
-    _serving: Option<Serving>,
+    serving: Option<Serving>,
 }
 
 #[derive(Debug)]
@@ -26,28 +26,27 @@ enum Kind {
 impl Body {
     /// All of it, at once.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Full(Some(bytes.into())), watch: None, _serving: None }
+        Self { kind: Kind::Full(Some(bytes.into())), watch: None, serving: None }
     }
 
     /// Nothing.
     pub const fn empty() -> Self {
-        Self { kind: Kind::Full(None), watch: None, _serving: None }
+        Self { kind: Kind::Full(None), watch: None, serving: None }
     }
 
     /// What a handler of the router made.
     pub const fn axum(body: axum::body::Body) -> Self {
-        Self { kind: Kind::Axum(body), watch: None, _serving: None }
+        Self { kind: Kind::Axum(body), watch: None, serving: None }
     }
 
     /// The record that is written, and the place on the connection that is given back, when this body ends or is dropped.
     #[must_use]
     pub fn watched(mut self, watch: Watch, serving: Serving) -> Self {
-        self.watch = Some(match &self.kind {
-            // hyper does not poll a body that is known to be at its end.
-            Kind::Full(_) => watch.completed(),
-            Kind::Axum(_) => watch,
-        });
-        self._serving = Some(serving);
+        // hyper does not poll a body that is known to be at its end.
+        let is_whole = matches!(self.kind, Kind::Full(_)) || http_body::Body::is_end_stream(&self);
+        self.watch = Some(if is_whole { watch.completed() } else { watch });
+        serving.reader_owes(true);
+        self.serving = Some(serving);
         self
     }
 }
@@ -62,9 +61,19 @@ impl http_body::Body for Body {
             Kind::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
             Kind::Axum(body) => Pin::new(body).poll_frame(cx),
         };
+        if let Some(serving) = &this.serving {
+            serving.reader_owes(matches!(polled, Poll::Ready(Some(_))));
+        }
+        let is_last = polled.is_ready() && this.is_end_stream();
         if let Some(watch) = &mut this.watch {
             match &polled {
-                Poll::Ready(Some(Ok(frame))) => watch.add_bytes(frame.data_ref().map_or(0, Bytes::len)),
+                Poll::Ready(Some(Ok(frame))) => {
+                    watch.add_bytes(frame.data_ref().map_or(0, Bytes::len));
+                    // hyper asks no more of a body that says it is at its end.
+                    if is_last {
+                        watch.complete();
+                    }
+                }
                 Poll::Ready(None) => watch.complete(),
                 Poll::Ready(Some(Err(_))) | Poll::Pending => {}
             }

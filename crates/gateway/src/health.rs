@@ -1,18 +1,22 @@
 //! `/healthz` and `/readyz`: no permit, no database, no identity.
 
 use http::{HeaderValue, Response, StatusCode, header};
+use rempart_domain::RequestId;
 
 use crate::Gateway;
 use crate::body::Body;
+use crate::refusal::set_request_id;
 use crate::routes::{Handler, Route};
 
 /// Answers a health route; `None` for all others.
-pub(crate) fn answer(gateway: &Gateway, route: &Route) -> Option<Response<Body>> {
-    match route.handler {
-        Handler::Health => Some(json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())),
-        Handler::Ready => Some(ready(gateway)),
-        _ => None,
-    }
+pub(crate) fn answer(gateway: &Gateway, route: &Route, request_id: RequestId) -> Option<Response<Body>> {
+    let mut response = match route.handler {
+        Handler::Health => json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned()),
+        Handler::Ready => ready(gateway),
+        _ => return None,
+    };
+    set_request_id(response.headers_mut(), request_id);
+    Some(response)
 }
 
 fn ready(gateway: &Gateway) -> Response<Body> {

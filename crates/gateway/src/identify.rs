@@ -72,12 +72,14 @@ async fn identify_key(gateway: &Gateway, text: &str) -> Result<Identified, Refus
 async fn look_up_key(gateway: &Gateway, presented: &PresentedKey, now: UnixSeconds) -> Result<Arc<KnownKey>, Refusal> {
     let _permit = gateway.key_lookups.try_acquire().map_err(|_| ReasonCode::Overloaded)?;
     let record = gateway.store.find_key(presented.id).await.map_err(|_| ReasonCode::StorageUnavailable)?;
-    let known = record.filter(|r| r.revoked.is_none()).map(known_key).filter(|k| k.is_valid(presented, now));
-    let Some(known) = known else {
+    // Whatever was found is remembered: a key that is revoked, expired or deleted buys one look-up, not one a request.
+    let Some(known) = record.filter(|r| r.revoked.is_none()).map(known_key) else {
+        gateway.known_keys.revoke(presented.id);
         return Err(ReasonCode::InvalidApiKey.into());
     };
+    let is_valid = known.is_valid(presented, now);
     gateway.known_keys.insert(known.clone());
-    Ok(Arc::new(known))
+    if is_valid { Ok(Arc::new(known)) } else { Err(ReasonCode::InvalidApiKey.into()) }
 }
 
 /// A stored key as the memory of known keys has it.
@@ -125,13 +127,18 @@ pub fn forwarded_for(parts: &Parts) -> Option<Sensitive<std::net::IpAddr>> {
         let value = parts.headers.get_all(name).iter().next_back()?.to_str().ok()?;
         value.rsplit(',').next().map(str::trim)
     };
-    let text = match last("forwarded") {
-        Some(element) => element
-            .split(';')
-            .find_map(|p| p.trim().split_once('=').filter(|(k, _)| k.eq_ignore_ascii_case("for")).map(|(_, v)| v))?,
-        None => last("x-forwarded-for")?,
+    let node = |text: &str| parse_node(text.trim_matches('"'));
+    let in_forwarded = last("forwarded").map(|element| {
+        let mut pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(key, _)| key.eq_ignore_ascii_case("for")).and_then(|(_, value)| node(value))
+    });
+    let in_other = last("x-forwarded-for").map(node);
+    // A proxy writes one of the two and passes the other on as the client sent it: what they do not agree on is nobody's word.
+    let address = match (in_forwarded, in_other) {
+        (Some(one), Some(other)) => one.filter(|_| one == other),
+        (one, other) => one.or(other).flatten(),
     };
-    parse_node(text.trim_matches('"')).map(Sensitive::new)
+    address.map(Sensitive::new)
 }
 
 fn parse_node(text: &str) -> Option<std::net::IpAddr> {

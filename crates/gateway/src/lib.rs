@@ -15,6 +15,7 @@ mod health;
 pub mod identify;
 pub mod limits;
 pub mod listen;
+mod memory;
 pub mod meter;
 pub mod metrics;
 pub mod observe;
@@ -54,6 +55,9 @@ use crate::meter::Metering;
 use crate::metrics::Metrics;
 use crate::observe::{Journal, Observer};
 use crate::serve::registry::Generations;
+
+/// Time for generations that a drain stops to settle.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// What the gateway is told by configuration.
 #[derive(Debug, Clone)]
@@ -123,11 +127,12 @@ pub struct Gateway {
     pub(crate) journal: Arc<Journal>,
     pub(crate) metering: Arc<Metering>,
     pub(crate) connections: Arc<Connections>,
+    pub(crate) console_connections: Arc<Connections>,
     pub(crate) generations: Arc<Generations>,
     /// Look-ups of unknown keys at once.
     pub(crate) key_lookups: Semaphore,
-    /// Kilobytes of request bodies in memory.
-    pub(crate) body_memory: Arc<Semaphore>,
+    /// Request bodies in memory.
+    pub(crate) body_memory: memory::BodyMemory,
     /// Cancelled when the platform stops: nothing new is begun.
     pub(crate) draining: CancellationToken,
     lanes: Vec<Arc<Lane>>,
@@ -160,9 +165,10 @@ impl Gateway {
             cookies: Cookies::for_url(&config.public_url),
             metering: Metering::new(limits.usage_rows, Arc::clone(&clock)),
             connections: Arc::default(),
+            console_connections: Arc::default(),
             generations: Arc::new(Generations::new(as_usize(limits.generations_parked))),
             key_lookups: Semaphore::new(as_usize(limits.key_lookups)),
-            body_memory: Arc::new(Semaphore::new(as_usize(limits.body_bytes_total / 1024).min(Semaphore::MAX_PERMITS))),
+            body_memory: memory::BodyMemory::new(limits.body_bytes_total, limits.members_share_percent),
             draining: CancellationToken::new(),
             is_ready: AtomicBool::new(false),
             started: Instant::now(),
@@ -205,6 +211,11 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.generations.stop_all();
+        // What was stopped settles first: its usage is written with the rest.
+        let settled = Instant::now() + SETTLE;
+        while Instant::now() < settled && self.generations.running() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         self.metering.flush(&self.store).await;
     }
 

@@ -55,6 +55,7 @@ macro_rules! limits {
 limits! {
     connections = 8192, "open connections of the public listeners together";
     connections_per_source = 512, "open connections from one source (an IPv4 address, an IPv6 /64)";
+    connections_console = 256, "open connections of the console's listener: a flood of the public ones never keeps operators out";
     header_deadline_ms = 5000, "time for a request's head to arrive, from its first byte or from the connection";
     body_deadline_ms = 20000, "time for a request's body to arrive";
     write_stall_ms = 20000, "longest time in which a reader takes nothing of an answer";

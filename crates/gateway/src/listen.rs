@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -103,6 +103,37 @@ pub struct Pulse {
     head_since: AtomicU64,
     /// When a write found no room, plus one; 0 when writes go through.
     stalled_since: AtomicU64,
+    /// HTTP/2: its frames are no heads, and a reader can stop one answer by flow control while the socket is drained.
+    is_http2: AtomicBool,
+    /// For each answer over HTTP/2 when its reader last took something and owes the next taking, plus one; 0 when we owe it.
+    readers: Mutex<Vec<Weak<AtomicU64>>>,
+}
+
+/// Forgotten readers are cleared away when there are so many.
+const READERS_KEPT: usize = 64;
+
+impl Pulse {
+    fn begin_reader(&self) -> Arc<AtomicU64> {
+        self.is_http2.store(true, Ordering::Relaxed);
+        let reader = Arc::new(AtomicU64::new(0));
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() >= READERS_KEPT {
+            readers.retain(|reader| reader.strong_count() > 0);
+        }
+        readers.push(Arc::downgrade(&reader));
+        reader
+    }
+
+    /// Since when the slowest reader takes nothing, plus one; 0 when none does.
+    fn slowest_reader(&self) -> u64 {
+        if !self.is_http2.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.retain(|reader| reader.strong_count() > 0);
+        let since = readers.iter().filter_map(Weak::upgrade).map(|reader| reader.load(Ordering::Relaxed));
+        since.filter(|since| *since > 0).min().unwrap_or(0)
+    }
 }
 
 /// A request is being served, until this is dropped.
@@ -110,13 +141,22 @@ pub struct Pulse {
 pub struct Serving {
     pulse: Arc<Pulse>,
     gateway: Arc<Gateway>,
+    reader: Option<Arc<AtomicU64>>,
 }
 
 impl Serving {
-    fn begin(gateway: &Arc<Gateway>, pulse: &Arc<Pulse>) -> Self {
+    fn begin(gateway: &Arc<Gateway>, pulse: &Arc<Pulse>, version: http::Version) -> Self {
         pulse.serving.fetch_add(1, Ordering::Relaxed);
         pulse.head_since.store(0, Ordering::Relaxed);
-        Self { pulse: Arc::clone(pulse), gateway: Arc::clone(gateway) }
+        let reader = (version == http::Version::HTTP_2).then(|| pulse.begin_reader());
+        Self { pulse: Arc::clone(pulse), gateway: Arc::clone(gateway), reader }
+    }
+
+    /// The reader has something to take, or (`false`) waits for us. Over HTTP/1 the socket tells as much.
+    pub(crate) fn reader_owes(&self, owes: bool) {
+        if let Some(reader) = &self.reader {
+            reader.store(if owes { self.gateway.clock.now().0 + 1 } else { 0 }, Ordering::Relaxed);
+        }
     }
 }
 
@@ -220,7 +260,14 @@ fn admit_connection(gateway: &Arc<Gateway>, stream: TcpStream, peer: SocketAddr,
     let source = Source::of(peer.ip());
     let is_trusted_proxy = gateway.config.trusted_proxies.iter().any(|p| p.contains(peer.ip()));
     let per_source = if is_trusted_proxy { u64::MAX } else { gateway.limits.connections_per_source };
-    let Some(place) = gateway.connections.take(source, gateway.limits.connections, per_source) else {
+    let limits = &gateway.limits;
+    let place = match side {
+        Side::Public => gateway.connections.take(source, limits.connections, per_source),
+        Side::Console => {
+            gateway.console_connections.take(source, limits.connections_console, limits.connections_console)
+        }
+    };
+    let Some(place) = place else {
         gateway.counters.connections_refused.increment(1);
         // Closing with zero linger sends a reset and leaves no socket in TIME_WAIT.
         let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
@@ -241,8 +288,8 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, conn: Arc<Co
     let builder = http_builder(&gateway);
     let service = {
         let (gateway, pulse) = (Arc::clone(&gateway), Arc::clone(&pulse));
-        service_fn(move |request| {
-            let serving = Serving::begin(&gateway, &pulse);
+        service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let serving = Serving::begin(&gateway, &pulse, request.version());
             let (gateway, conn) = (Arc::clone(&gateway), Arc::clone(&conn));
             async move { Ok::<_, std::convert::Infallible>(crate::path::run(gateway, conn, serving, request).await) }
         })
@@ -276,7 +323,10 @@ async fn watchdog(gateway: &Gateway, pulse: &Pulse) {
         let serving = pulse.serving.load(Ordering::Relaxed) > 0;
         let idle_since = pulse.idle_since.load(Ordering::Relaxed);
         let is_stalled = over(pulse.stalled_since.load(Ordering::Relaxed), limits.write_stall_ms)
-            || (!serving && over(pulse.head_since.load(Ordering::Relaxed), limits.header_deadline_ms))
+            || over(pulse.slowest_reader(), limits.write_stall_ms)
+            || (!serving
+                && !pulse.is_http2.load(Ordering::Relaxed)
+                && over(pulse.head_since.load(Ordering::Relaxed), limits.header_deadline_ms))
             || (!serving && over(idle_since + 1, limits.idle_ms));
         if is_stalled {
             return;

@@ -12,7 +12,7 @@ use rempart_domain::{Principal, ReasonCode};
 
 use crate::authorise::{authorise, check_origin};
 use crate::body::Body;
-use crate::ctx::{ConnFacts, Ctx, Source};
+use crate::ctx::{ConnFacts, Ctx, Side, Source};
 use crate::identify::{self, Identified};
 use crate::listen::Serving;
 use crate::observe::{Observation, Watch};
@@ -36,7 +36,7 @@ pub async fn run(
     let route = found.unwrap_or_else(|| routes::missing(parts.uri.path()));
 
     // 2. Health: no permit, no identity, no record.
-    if let Some(response) = health::answer(&gateway, route) {
+    if let Some(response) = health::answer(&gateway, route, request_id) {
         return response;
     }
 
@@ -81,13 +81,26 @@ fn check(gateway: &Gateway, ctx: &Ctx, parts: &http::request::Parts, is_route: b
     if !is_route {
         return Err(ReasonCode::NotFound.into());
     }
-    authorise(ctx.route, &ctx.principal)?;
+    if ctx.conn.side == Side::Console && !is_console_host(parts) {
+        return Err(Refusal::new(ReasonCode::NotAllowed, "the console answers to its address and to localhost only"));
+    }
+    authorise(ctx.route, &ctx.principal, ctx.band)?;
     let expected = gateway.origin_of(ctx.conn.side, parts);
     check_origin(ctx.route, &parts.method, &parts.headers, &ctx.principal, &expected)?;
     if gateway.draining.is_cancelled() {
         return Err(ReasonCode::Draining.into());
     }
     Ok(())
+}
+
+/// A page of another site can have its own name lead to this machine (DNS rebinding), but not make its name an address or `localhost`.
+fn is_console_host(parts: &http::request::Parts) -> bool {
+    let said = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let authority = said.and_then(|host| host.parse::<http::uri::Authority>().ok()).or(parts.uri.authority().cloned());
+    authority.is_some_and(|authority| {
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok()
+    })
 }
 
 fn finish(

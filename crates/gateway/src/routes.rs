@@ -260,7 +260,9 @@ pub static NO_PAGE: Route = Route {
 /// What stands for a path that is not in the table: an API's words under the API's prefixes, else a page.
 pub fn missing(path: &str) -> &'static Route {
     let is_api = ["/v1/", "/api/", "/beta/", "/anthropic/"].iter().any(|prefix| path.starts_with(prefix));
-    if is_api { &NOT_FOUND } else { &NO_PAGE }
+    // A path of ours with another method: in the words of that path.
+    let is_ours = || TABLE.iter().any(|r| r.dialect != Dialect::Page && is_match(r.pattern, path));
+    if is_api || is_ours() { &NOT_FOUND } else { &NO_PAGE }
 }
 
 /// Finds a route by side, method and path. About sixty comparisons of short texts: under a microsecond, no allocation.

@@ -225,13 +225,15 @@ impl Store {
 
     /// Deletes an account: data key, keys and sessions in one commit, then what it wrote, in small ones. False if there is none.
     ///
-    /// When it returns an error after the first commit, the account is deleted and its content unreadable all the same;
-    /// [`Store::sweep`] removes the rest.
+    /// From the first commit on the account is deleted and its content unreadable, so the answer is true even if the store goes down
+    /// before all of it was removed: [`Store::sweep`] removes the rest.
     pub async fn delete_account(&self, id: AccountId) -> Result<bool, StoreError> {
         let is_deleted = self.write(Lane::Other, move |c| Box::pin(delete_on(c, id))).await?;
         if is_deleted {
             self.inner.data_keys.destroy(id);
-            self.purge(id).await?;
+            if let Err(error) = self.purge(id).await {
+                tracing::debug!(error = %error, "what a deleted account left is removed later");
+            }
         }
         Ok(is_deleted)
     }

@@ -123,7 +123,8 @@ impl Store {
         self.read_one(Lane::SignIn, queries::KEY_FIND, args![id.to_sql()]).await?.map(key_of).transpose()
     }
 
-    /// The account's keys, newest first, revoked ones included, at most 1 000.
+    /// The account's keys: those that work, newest first, then revoked ones; at most 1 000. However many were revoked since, none that
+    /// works is hidden from its owner.
     pub async fn list_keys(&self, account: AccountId) -> Result<Vec<KeyRecord>, StoreError> {
         let rows = self.read(Lane::Other, queries::KEY_LIST, args![account.to_sql(), LIST_LEN_MAX]).await?;
         rows.into_iter().map(key_of).collect()

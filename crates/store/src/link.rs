@@ -62,11 +62,19 @@ impl Store {
         self.execute(Lane::Other, queries::LINK_INSERT, row).await.map(|_| ())
     }
 
-    /// Takes a link: only one caller ever gets it, and none after it expired. Sign-in lane.
-    pub async fn take_link(&self, hash: [u8; 32], now: UnixSeconds) -> Result<Option<Link>, StoreError> {
+    /// Takes a link of that purpose: only one caller ever gets it, and none after it expired. One of another purpose is left as it is.
+    /// Sign-in lane.
+    pub async fn take_link(
+        &self,
+        hash: [u8; 32],
+        purpose: LinkPurpose,
+        now: UnixSeconds,
+    ) -> Result<Option<Link>, StoreError> {
         self.write(Lane::SignIn, move |c| {
             Box::pin(async move {
-                let Some(mut row) = c.row(queries::LINK_TAKE, args![hash]).await? else { return Ok(None) };
+                let Some(mut row) = c.row(queries::LINK_TAKE, args![hash, purpose.as_str()]).await? else {
+                    return Ok(None);
+                };
                 let expires = UnixSeconds(row.int(2)?);
                 let purpose = LinkPurpose::parse(&row.text(1)?)?;
                 let link = Link { account: row.opt_int(0)?.map(AccountId::from_sql), purpose, expires };

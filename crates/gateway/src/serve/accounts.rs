@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::Gateway;
 use crate::refusal::Refusal;
-use crate::serve::{Answer, Call, json, no_content, rfc3339, store_refusal};
+use crate::serve::{Answer, Call, json, no_content, rfc3339, store_refusal, to_the_end};
 
 /// Answers to sign-in leave on this grid, whether the account exists or not.
 const SIGN_IN_GRID: Millis = Millis(250);
@@ -168,11 +168,15 @@ pub async fn sign_in_with_password(call: &Call, name: &str, password: Secret<Str
 
 async fn check_credentials(call: &Call, name: &str, password: Secret<String>) -> Result<Account, Refusal> {
     let gateway = &call.gateway;
+    let device = crate::identify::device(gateway, &call.head);
+    if device.is_none() {
+        // Strangers who would be refused by the pool anyway buy no look-up in the store.
+        gateway.hash_pool.check_room(HashLane::Unknown).map_err(hash_refusal)?;
+    }
     let account = match AccountName::parse(name) {
         Ok(name) => gateway.store.find_account_by_name(&name).await.map_err(|e| store_refusal(&e))?,
         Err(_) => None,
     };
-    let device = crate::identify::device(gateway, &call.head);
     let is_known_device = account.as_ref().is_some_and(|a| device.is_some_and(|d| d.account == a.id));
     let lane = if is_known_device { HashLane::Known } else { HashLane::Unknown };
     let hash = account.as_ref().and_then(|a| a.password_hash.as_ref()).map(|h| h.expose().as_str());
@@ -203,12 +207,12 @@ async fn rehash(gateway: std::sync::Arc<Gateway>, account: AccountId, password: 
 pub async fn sign_in_with_link(call: &Call, link: &str) -> Result<SignedIn, Refusal> {
     let gateway = &call.gateway;
     let hash = rempart_identity::random::token_hash(link);
-    let found = gateway.store.take_link(hash, gateway.clock.seconds()).await.map_err(|e| store_refusal(&e))?;
-    let account = match found {
-        Some(link) if link.purpose == LinkPurpose::SignIn => link.account,
-        _ => None,
-    };
-    let account = account.ok_or(ReasonCode::InvalidCredentials)?;
+    let found = gateway
+        .store
+        .take_link(hash, LinkPurpose::SignIn, gateway.clock.seconds())
+        .await
+        .map_err(|e| store_refusal(&e))?;
+    let account = found.and_then(|link| link.account).ok_or(ReasonCode::InvalidCredentials)?;
     let account = gateway.store.find_account(account).await.map_err(|e| store_refusal(&e))?;
     let account = account.filter(|a| a.standing != Standing::Suspended).ok_or(ReasonCode::InvalidCredentials)?;
     let opening = Opening {
@@ -350,8 +354,12 @@ pub async fn sign_out_here(call: &Call) -> Result<(), Refusal> {
         let far = rempart_domain::UnixSeconds(
             call.gateway.clock.seconds().0 + i64::from(call.gateway.config.session_days) * 86_400,
         );
-        end_in_memory(&call.gateway, account, session, far).await?;
-        call.gateway.store.end_session(session).await.map_err(|e| store_refusal(&e))?;
+        let gateway = std::sync::Arc::clone(&call.gateway);
+        to_the_end(&call.gateway, async move {
+            end_in_memory(&gateway, account, session, far).await?;
+            gateway.store.end_session(session).await.map_err(|e| store_refusal(&e))
+        })
+        .await?;
     }
     Ok(())
 }
@@ -401,10 +409,14 @@ pub async fn end_sessions(call: Call) -> Answer {
 
 /// A new epoch of the account voids every ticket, device tickets included.
 pub async fn end_all_sessions(call: &Call) -> Result<(), Refusal> {
-    let account = call.account()?;
-    let epoch = call.gateway.store.bump_epoch(account).await.map_err(|e| store_refusal(&e))?;
-    call.gateway.revocations.set_epoch(account, epoch).map_err(|_| ReasonCode::Internal)?;
-    call.gateway.store.end_sessions_of(account).await.map_err(|e| store_refusal(&e))?;
+    let (account, gateway) = (call.account()?, std::sync::Arc::clone(&call.gateway));
+    to_the_end(&call.gateway, async move { end_sessions_of(&gateway, account).await }).await
+}
+
+async fn end_sessions_of(gateway: &Gateway, account: AccountId) -> Result<(), Refusal> {
+    let epoch = gateway.store.bump_epoch(account).await.map_err(|e| store_refusal(&e))?;
+    gateway.revocations.set_epoch(account, epoch).map_err(|_| ReasonCode::Internal)?;
+    gateway.store.end_sessions_of(account).await.map_err(|e| store_refusal(&e))?;
     Ok(())
 }
 
@@ -454,8 +466,12 @@ pub async fn change_password(call: &Call, old: Secret<String>, new: Secret<Strin
         return Err(ReasonCode::InvalidCredentials.into());
     }
     let hash = call.gateway.hash_pool.hash(HashLane::Known, new).await.map_err(hash_refusal)?;
-    call.gateway.store.set_password_hash(account.id, Some(hash)).await.map_err(|e| store_refusal(&e))?;
-    end_all_sessions(call).await?;
+    let (id, gateway) = (account.id, std::sync::Arc::clone(&call.gateway));
+    to_the_end(&call.gateway, async move {
+        gateway.store.set_password_hash(id, Some(hash)).await.map_err(|e| store_refusal(&e))?;
+        end_sessions_of(&gateway, id).await
+    })
+    .await?;
     let opening = Opening {
         account: account.id,
         name: account.name.clone(),
@@ -483,9 +499,13 @@ pub async fn delete_account(call: Call, body: Bytes) -> Answer {
     if !verified.ok {
         return Err(ReasonCode::InvalidCredentials.into());
     }
-    call.gateway.store.delete_account(account.id).await.map_err(|e| store_refusal(&e))?;
-    call.gateway.known_keys.revoke_account(account.id);
-    call.gateway.revocations.delete_account(account.id).map_err(|_| ReasonCode::Internal)?;
+    let (id, gateway) = (account.id, std::sync::Arc::clone(&call.gateway));
+    to_the_end(&call.gateway, async move {
+        gateway.store.delete_account(id).await.map_err(|e| store_refusal(&e))?;
+        gateway.known_keys.revoke_account(id);
+        gateway.revocations.delete_account(id).map_err(|_| ReasonCode::Internal.into())
+    })
+    .await?;
     let mut response = no_content()?;
     forget_session_cookie(&call.gateway, response.headers_mut());
     Ok(response)
@@ -514,6 +534,8 @@ pub(crate) fn check_new_password(param: &'static str, password: &str) -> Result<
 pub(crate) fn hash_refusal(error: HashError) -> Refusal {
     match error {
         HashError::Busy { retry_after } => Refusal::from(ReasonCode::Overloaded).retry_after(retry_after),
+        // Nobody's password is that long.
+        HashError::TooLong => ReasonCode::InvalidCredentials.into(),
         _ => ReasonCode::Internal.into(),
     }
 }

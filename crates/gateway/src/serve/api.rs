@@ -7,10 +7,12 @@ use axum::body::Body as AxumBody;
 use axum::extract::Path;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use rempart_domain::{GenerationId, ReasonCode, Sensitive, TokenCount, Usage};
+use rempart_admission::AccountKey;
+use rempart_domain::{GenerationId, Millis, ReasonCode, Sensitive, TokenCount, Usage};
 use rempart_engine::EmbedRequest;
 use serde_json::json;
 
+use crate::admit::{Want, cohort_of};
 use crate::refusal::Refusal;
 use crate::routes::Dialect;
 use crate::serve::answer::{Begin, GenerationBody, WholeAnswer, Writer, begin};
@@ -47,7 +49,7 @@ async fn generate(call: Call, body: &[u8], asking: Asking) -> Answer {
         includes_usage: asked.includes_usage,
         is_deepseek: ctx.route.dialect == Dialect::DeepSeek,
     };
-    let plan = drive::plan(gateway, ctx, asked, &generation)?;
+    let plan = drive::plan(&call, asked, &generation)?;
     let wake_on = if is_stream { WakeOn::News } else { WakeOn::StartAndEnd };
     let mut subscription = generation.subscribe(0, wake_on);
     plan.start();
@@ -98,12 +100,38 @@ pub async fn embeddings(call: Call, body: Bytes) -> Answer {
         return Err(Refusal::parameter("input", "this field is required"));
     }
     let route = gateway.engines.route(&model).map_err(|e| refusal_of(&e))?;
-    let engine = route.candidates.first().ok_or(ReasonCode::EngineUnavailable)?;
+    if call.ctx.key.as_ref().is_some_and(|key| !key.may_use_model(&route.model) && !key.may_use_model(&model)) {
+        return Err(Refusal { param: Some("model".into()), ..ReasonCode::ModelNotFound.into() });
+    }
+    let lane = drive::choose_lane(gateway, &route.candidates)?;
     let input = TokenCount(u32::try_from(body.len().div_ceil(3)).unwrap_or(u32::MAX));
     let (mut reserved, _, _) = gateway.metering.reserve(&call.ctx, &route.model, input, TokenCount(0))?;
+    // Texts to embed wait in the same line as prompts: an engine has one capacity, and members' part of it is kept.
+    let owner = call.account()?;
+    let account = AccountKey(owner.bits());
+    let want = Want {
+        band: call.ctx.band,
+        cohort: cohort_of(&call.ctx, account),
+        account,
+        input,
+        output_cap: TokenCount(0),
+        output_expected: TokenCount(0),
+        wait_max: Millis(gateway.limits.queue_wait_ms),
+    };
+    let id = GenerationId::from_bits(gateway.next_request_id().bits());
+    let mut permit = lane.acquire(want, &Generation::new(id, owner, Kind::Api)).await?;
+    call.ctx.observation.waited(permit.waited);
     let request = EmbedRequest { model: route.model, body: rest };
-    let embedded = engine.embed(request).await.map_err(|e| refusal_of(&e))?;
-    reserved.set_usage(Usage { output: TokenCount(0), ..embedded.usage });
+    // Whoever leaves meanwhile has had it read all the same.
+    reserved.set_usage(Usage { input, ..Usage::default() });
+    let embedded = tokio::select! {
+        embedded = lane.engine.embed(request) => embedded.map_err(|e| refusal_of(&e)),
+        () = permit.revoked.cancelled() => Err(ReasonCode::Overloaded.into()),
+    };
+    let embedded = embedded.inspect_err(|_| reserved.set_usage(Usage::default()))?;
+    let usage = Usage { output: TokenCount(0), ..embedded.usage };
+    permit.set_usage(usage);
+    reserved.set_usage(usage);
     let tokens = embedded.usage.input.0;
     json(
         StatusCode::OK,

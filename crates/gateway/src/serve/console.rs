@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::serve::accounts::{
     Opening, add_cookies, check_new_password, hash_refusal, open_session, sign_in_with_password,
 };
-use crate::serve::pages::{field_error, fields, page, see_other, with_page};
+use crate::serve::pages::{field_error, fields, page, see_other, with_page, with_retry};
 use crate::serve::public::{status_of, text};
 use crate::serve::{Answer, Call, json, rfc3339, store_refusal};
 use crate::upkeep::set_gauges;
@@ -183,6 +183,7 @@ pub async fn first_run_form(call: Call, body: Bytes) -> Answer {
             Ok(response)
         }
         Err(refusal) => {
+            call.ctx.observation.refused(refusal.reason);
             let is_void = refusal.reason == ReasonCode::NotFound;
             let view = FirstRunView {
                 link: (!is_void).then_some(link),
@@ -190,7 +191,7 @@ pub async fn first_run_form(call: Call, body: Bytes) -> Answer {
                 error: (!is_void).then(|| field_error(&refusal)),
             };
             let status = crate::refusal::status(refusal.reason);
-            with_page(&call, None, |ctx| page(status, rempart_web::first_run_page(ctx, &view)))
+            with_retry(with_page(&call, None, |ctx| page(status, rempart_web::first_run_page(ctx, &view))), &refusal)
         }
     }
 }
@@ -204,11 +205,23 @@ async fn make_operator(call: &Call, link: &str, name: &str, password: Secret<Str
         return Err(ReasonCode::NameTaken.into());
     }
     let hash = rempart_identity::random::token_hash(link);
-    let found = gateway.store.take_link(hash, gateway.clock.seconds()).await.map_err(|e| store_refusal(&e))?;
-    if found.is_none_or(|l| l.purpose != LinkPurpose::Operator) {
+    let found = gateway
+        .store
+        .take_link(hash, LinkPurpose::Operator, gateway.clock.seconds())
+        .await
+        .map_err(|e| store_refusal(&e))?;
+    let Some(taken) = found else {
         return Err(ReasonCode::NotFound.into());
-    }
-    let password_hash = gateway.hash_pool.hash(HashLane::Known, password).await.map_err(hash_refusal)?;
+    };
+    let password_hash = match gateway.hash_pool.hash(HashLane::Known, password).await {
+        Ok(password_hash) => password_hash,
+        Err(error) => {
+            // Nothing was made with it: the link is good for another try.
+            let put_back = gateway.store.create_link(hash, None, LinkPurpose::Operator, taken.expires).await;
+            put_back.map_err(|e| store_refusal(&e))?;
+            return Err(hash_refusal(error));
+        }
+    };
     let id = rempart_identity::random::account_id().map_err(|_| ReasonCode::Internal)?;
     let created = gateway.clock.date();
     let account = NewAccount {
@@ -254,9 +267,11 @@ pub async fn sign_in_form(call: Call, body: Bytes) -> Answer {
         }
         other => {
             let refusal = other.err().unwrap_or_else(|| ReasonCode::NotAllowed.into());
+            call.ctx.observation.refused(refusal.reason);
             let view = SignInView { name, error: Some(field_error(&refusal)), next: "/", link: None };
             let status = crate::refusal::status(refusal.reason);
-            with_page(&call, None, |ctx| page(status, rempart_web::console_sign_in_page(ctx, &view)))
+            let html = |ctx: &rempart_web::PageCtx<'_>| page(status, rempart_web::console_sign_in_page(ctx, &view));
+            with_retry(with_page(&call, None, html), &refusal)
         }
     }
 }

@@ -21,10 +21,12 @@ use crate::serve::api::{streaming, usage_json};
 use crate::serve::generation::{End, Generation, Kind, Look, Phase, Subscription, WakeOn};
 use crate::serve::{Answer, Call, drive, json, no_content, rfc3339, store_refusal};
 use crate::wire::openai::push_keep_alive;
-use crate::wire::parse::Asked;
+use crate::wire::parse::{Asked, MODEL_BYTES_MAX};
 
 /// Longest title, in characters.
 const TITLE_CHARS_MAX: usize = 200;
+/// Messages of a branch that are read at once.
+const BRANCH_PAGE_LEN: u32 = 32;
 /// Conversations on a page of the list.
 const PAGE_LEN: u32 = 50;
 
@@ -89,6 +91,9 @@ pub async fn create(call: Call, body: Bytes) -> Answer {
 
 /// Makes an empty conversation of the account that asks.
 pub async fn begin_conversation(call: &Call, title: &str, model: Option<&str>) -> Result<ConversationId, Refusal> {
+    if model.is_some_and(|model| model.len() > MODEL_BYTES_MAX) {
+        return Err(Refusal::parameter("model", "this name is too long"));
+    }
     let id = rempart_identity::random::conversation_id().map_err(|_| ReasonCode::Internal)?;
     let new = NewConversation {
         id,
@@ -248,7 +253,7 @@ pub async fn send_question(
     let generation = Generation::new(id, account, Kind::Chat);
     let model = model.unwrap_or(&found.model);
     let asked = asked_of(model, &history, text)?;
-    let plan = drive::plan(gateway, &call.ctx, asked, &generation)?;
+    let plan = drive::plan(call, asked, &generation)?;
     let question = keep_question(call, conversation, parent, text).await?;
     if found.title.expose().is_empty() && parent.is_none() && question.is_some() {
         let title: String = text.trim().chars().take(60).collect();
@@ -266,20 +271,39 @@ pub async fn send_question(
     Ok(Sent { question, answer, generation })
 }
 
-/// At most `limit` messages of the branch that ends in `leaf`, oldest first.
+/// At most `limit` messages of the branch that ends in `leaf`, and no more text than the API takes in a body, oldest first: a short question
+/// buys no more memory than a long one. Read in small pages from the leaf on.
 async fn read_branch(
     call: &Call,
     conversation: ConversationId,
     leaf: MessageId,
     limit: u32,
 ) -> Result<Vec<Message>, Refusal> {
-    let store = &call.gateway.store;
-    let earlier = store
-        .list_messages(call.account()?, conversation, Some(leaf), limit.saturating_sub(1).max(1))
-        .await
-        .map_err(|e| store_refusal(&e))?;
-    let last = find_message(call, conversation, leaf).await?;
-    Ok(earlier.into_iter().chain([last]).collect())
+    let (store, account) = (&call.gateway.store, call.account()?);
+    let bytes_max = usize::try_from(call.gateway.limits.body_bytes_api).unwrap_or(usize::MAX);
+    let mut newest_first = vec![find_message(call, conversation, leaf).await?];
+    let mut bytes = newest_first.iter().map(|m| m.text.expose().len()).sum::<usize>();
+    loop {
+        let held = u32::try_from(newest_first.len()).unwrap_or(u32::MAX);
+        let wanted = limit.saturating_sub(held).min(BRANCH_PAGE_LEN);
+        let Some(before) = newest_first.last().map(|m| m.id).filter(|_| wanted > 0) else { break };
+        let page =
+            store.list_messages(account, conversation, Some(before), wanted).await.map_err(|e| store_refusal(&e))?;
+        let is_root = page.len() < wanted as usize;
+        for message in page.into_iter().rev() {
+            bytes = bytes.saturating_add(message.text.expose().len());
+            if bytes > bytes_max {
+                newest_first.reverse();
+                return Ok(newest_first);
+            }
+            newest_first.push(message);
+        }
+        if is_root {
+            break;
+        }
+    }
+    newest_first.reverse();
+    Ok(newest_first)
 }
 
 /// Writes the question; `None` if the store takes no writes now.

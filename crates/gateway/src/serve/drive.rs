@@ -13,10 +13,10 @@ use rempart_engine::{EngineError, EngineEvent, EngineStatus, FinishReason, Gener
 
 use crate::Gateway;
 use crate::admit::{Lane, Permit, Want, cohort_of};
-use crate::ctx::Ctx;
 use crate::meter::Reserved;
 use crate::observe::Observation;
 use crate::refusal::Refusal;
+use crate::serve::Call;
 use crate::serve::generation::{End, Generation};
 use crate::wire::openai::refusal_of;
 use crate::wire::parse::Asked;
@@ -31,10 +31,13 @@ pub struct Plan {
     reserved: Reserved,
     observation: Arc<Observation>,
     arrived: Instant,
+    /// What the prompt holds of the memory for bodies.
+    _room: Arc<Option<tokio::sync::OwnedSemaphorePermit>>,
 }
 
 /// Finds the engine, holds the budget, and makes the plan; refuses what cannot be begun.
-pub fn plan(gateway: &Arc<Gateway>, ctx: &Ctx, asked: Asked, generation: &Arc<Generation>) -> Result<Plan, Refusal> {
+pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<Plan, Refusal> {
+    let (gateway, ctx) = (&call.gateway, &*call.ctx);
     let route = gateway.engines.route(&asked.model).map_err(|e| refusal_of(&e))?;
     if let Some(key) = &ctx.key
         && !key.may_use_model(&route.model)
@@ -77,11 +80,12 @@ pub fn plan(gateway: &Arc<Gateway>, ctx: &Ctx, asked: Asked, generation: &Arc<Ge
         reserved,
         observation: Arc::clone(&ctx.observation),
         arrived: ctx.arrived,
+        _room: Arc::clone(&call.room),
     })
 }
 
 /// The first candidate that is ready; else the best refusal.
-fn choose_lane(gateway: &Gateway, candidates: &[Arc<dyn rempart_engine::Engine>]) -> Result<Arc<Lane>, Refusal> {
+pub(super) fn choose_lane(gateway: &Gateway, candidates: &[Arc<dyn rempart_engine::Engine>]) -> Result<Arc<Lane>, Refusal> {
     let lanes = || candidates.iter().filter_map(|engine| gateway.lane_of(engine.name()));
     if let Some(lane) = lanes().find(|lane| lane.engine.status() == EngineStatus::Ready) {
         return Ok(Arc::clone(lane));
@@ -134,7 +138,21 @@ impl Plan {
                 is_stopped: false,
             },
         };
-        let usage = permit.usage();
+        let end = match end {
+            // Nothing was said yet: that is a refusal, not an empty answer.
+            End::Finished { reason: FinishReason::InsufficientSystemResource, .. }
+                if permit.usage().output == TokenCount(0) && revoked.is_cancelled() =>
+            {
+                End::Failed(ReasonCode::Overloaded.into())
+            }
+            end => end,
+        };
+        let mut usage = permit.usage();
+        if usage.input == TokenCount(0) && matches!(end, End::Finished { is_stopped: true, .. }) {
+            // Whoever leaves before the engine told the prompt's length had it read all the same.
+            usage.input = self.want.input;
+            permit.set_usage(usage);
+        }
         self.reserved.set_usage(usage);
         self.observation.tokens(usage.input.0, usage.output.0);
         // Settled and freed before the reader is told: whoever asks again at once finds the place free.

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::refusal::Refusal;
 use crate::serve::accounts::parse;
-use crate::serve::{Answer, Call, day_text, json, no_content, parse_day, rfc3339, store_refusal};
+use crate::serve::{Answer, Call, day_text, json, no_content, parse_day, rfc3339, store_refusal, to_the_end};
 
 /// Longest name of a key, in characters.
 const KEY_NAME_CHARS_MAX: usize = 64;
@@ -136,14 +136,19 @@ pub async fn revoke(call: Call, Path(id): Path<String>) -> Answer {
     if revoke_own(&call, id).await? { no_content() } else { Err(ReasonCode::NotFound.into()) }
 }
 
-/// Revokes a key of the account that asks: in the store first, then at once here.
+/// Revokes a key of the account that asks: here first, then in the store. A revocation that was cut off half-way is done when it is
+/// asked for again, and never leaves a key that works here and is gone from the list.
 pub async fn revoke_own(call: &Call, id: KeyId) -> Result<bool, Refusal> {
-    let account = call.account()?;
-    let was_theirs = call.gateway.store.revoke_key(account, id).await.map_err(|e| store_refusal(&e))?;
-    if was_theirs {
-        call.gateway.known_keys.revoke(id);
-    }
-    Ok(was_theirs)
+    let (account, gateway) = (call.account()?, std::sync::Arc::clone(&call.gateway));
+    to_the_end(&call.gateway, async move {
+        let found = gateway.store.find_key(id).await.map_err(|e| store_refusal(&e))?;
+        if found.is_none_or(|key| key.account != account) {
+            return Ok(false);
+        }
+        gateway.known_keys.revoke(id);
+        gateway.store.revoke_key(account, id).await.map_err(|e| store_refusal(&e))
+    })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -213,7 +218,11 @@ fn parse_time(text: &str) -> Option<UnixSeconds> {
         _ => {
             let sign = if zone.starts_with('+') { 1 } else { -1 };
             let (h, m) = zone.get(1..)?.split_once(':')?;
-            sign * (h.parse::<i64>().ok()? * 3600 + m.parse::<i64>().ok()? * 60)
+            let (hours, minutes) = (h.parse::<u8>().ok()?, m.parse::<u8>().ok()?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            sign * (i64::from(hours) * 3600 + i64::from(minutes) * 60)
         }
     };
     Some(UnixSeconds(day + hour * 3600 + minute * 60 + second - offset))

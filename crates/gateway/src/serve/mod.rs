@@ -16,6 +16,7 @@ pub mod public;
 pub mod registry;
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -28,11 +29,13 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use rempart_domain::{AccountId, ReasonCode};
+use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
 
 use crate::Gateway;
 use crate::body::Body;
 use crate::ctx::{Ctx, Side};
+use crate::memory;
 use crate::refusal::Refusal;
 use crate::respond;
 use crate::routes::{BodyLimit, Handler, TABLE};
@@ -49,6 +52,8 @@ pub struct Call {
     pub ctx: Arc<Ctx>,
     /// Its head.
     pub head: Arc<Parts>,
+    /// The memory that its body holds, until the last who needs the body lets go.
+    pub(crate) room: Arc<Option<OwnedSemaphorePermit>>,
 }
 
 impl Call {
@@ -163,8 +168,8 @@ handlers! {
 
 /// Reads the body and asks the router.
 pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming: Incoming) -> Response<Body> {
-    let body = match read_body(gateway, ctx.route.body, &parts, incoming).await {
-        Ok(body) => body,
+    let (body, room) = match read_body(gateway, &ctx, &parts, incoming).await {
+        Ok(read) => read,
         Err(refusal) => return respond::refuse(gateway, &ctx, &parts, refusal),
     };
     let head = Arc::new(parts);
@@ -172,7 +177,8 @@ pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming:
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = head.uri.clone();
     *request.headers_mut() = head.headers.clone();
-    let call = Call { gateway: Arc::clone(gateway), ctx: Arc::clone(&ctx), head: Arc::clone(&head) };
+    let room = Arc::new(room);
+    let call = Call { gateway: Arc::clone(gateway), ctx: Arc::clone(&ctx), head: Arc::clone(&head), room };
     request.extensions_mut().insert(call);
     let mut router = match ctx.conn.side {
         Side::Public => PUBLIC.clone(),
@@ -186,13 +192,28 @@ pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming:
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         return respond::refuse(gateway, &ctx, &head, refusal);
     }
+    if is_of_axum(&response) {
+        let refusal = Refusal::new(ReasonCode::BadParameter, "the address or its query cannot be read");
+        return respond::refuse(gateway, &ctx, &head, refusal);
+    }
     response.map(Body::axum)
 }
 
+/// A rejection by one of axum's extractors: plain words of its own, which no program of a client expects.
+fn is_of_axum(response: &Response<axum::body::Body>) -> bool {
+    let kind = response.headers().get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    response.status().is_client_error() && kind.is_none_or(|kind| kind.starts_with(b"text/plain"))
+}
+
 /// The whole body within its size, its deadline and the memory that all bodies share. A body that nobody expects is not read.
-async fn read_body(gateway: &Gateway, limit: BodyLimit, parts: &Parts, incoming: Incoming) -> Result<Bytes, Refusal> {
-    let max = match limit {
-        BodyLimit::None => return Ok(Bytes::new()),
+async fn read_body(
+    gateway: &Gateway,
+    ctx: &Ctx,
+    parts: &Parts,
+    incoming: Incoming,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
+    let max = match ctx.route.body {
+        BodyLimit::None => return Ok((Bytes::new(), None)),
         BodyLimit::Form => gateway.limits.body_bytes_form,
         BodyLimit::Api => gateway.limits.body_bytes_api,
     };
@@ -201,15 +222,16 @@ async fn read_body(gateway: &Gateway, limit: BodyLimit, parts: &Parts, incoming:
         return Err(ReasonCode::TooLarge.into());
     }
     if said == Some(0) {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), None));
     }
-    let kilobytes = u32::try_from(said.unwrap_or(max).div_ceil(1024)).unwrap_or(u32::MAX);
-    let _memory = gateway.body_memory.try_acquire_many(kilobytes).map_err(|_| ReasonCode::Overloaded)?;
+    let mut room = gateway.body_memory.try_take(ctx.band, said.unwrap_or(max)).ok_or(ReasonCode::Overloaded)?;
     let deadline = Duration::from_millis(gateway.limits.body_deadline_ms);
     let max = usize::try_from(max).unwrap_or(usize::MAX);
-    tokio::time::timeout(deadline, collect(incoming, max))
+    let body = tokio::time::timeout(deadline, collect(incoming, max))
         .await
-        .unwrap_or_else(|_| Err(Refusal::new(ReasonCode::BadParameter, "the body did not arrive in time")))
+        .unwrap_or_else(|_| Err(Refusal::new(ReasonCode::BadParameter, "the body did not arrive in time")))?;
+    memory::shrink(&mut room, body.len());
+    Ok((body, Some(room)))
 }
 
 async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes, Refusal> {
@@ -233,6 +255,19 @@ async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes, Refusal> {
         }
     }
     Ok(first.unwrap_or_else(|| gathered.freeze()))
+}
+
+/// Runs a change to its end, also when its caller hangs up meanwhile: what the store took, memory learns.
+pub(crate) async fn to_the_end<T: Send + 'static>(
+    gateway: &Gateway,
+    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (told, tell) = tokio::sync::oneshot::channel();
+    gateway.tasks.spawn_light(async move {
+        // Whoever asked may be gone.
+        let _gone = told.send(change.await);
+    });
+    tell.await.unwrap_or_else(|_| Err(ReasonCode::Internal.into()))
 }
 
 /// Which error a store's failure is to the caller.

@@ -138,7 +138,8 @@ pub fn field_error(refusal: &Refusal) -> FieldError {
     }
 }
 
-fn with_retry(answer: Answer, refusal: &Refusal) -> Answer {
+/// Adds a refusal's `Retry-After` to the page that shows it.
+pub fn with_retry(answer: Answer, refusal: &Refusal) -> Answer {
     answer.map(|mut response| {
         set_retry_after(response.headers_mut(), refusal.retry_after);
         response
@@ -182,9 +183,10 @@ pub async fn register_form(call: Call, body: Bytes) -> Answer {
     }
 }
 
-/// A path of ours to go on to after sign-in: never another site.
+/// A path of ours to go on to after sign-in: never another site. Browsers drop tabs and line ends: `/<tab>/evil` would be `//evil`.
 fn safe_next(next: &str) -> &str {
-    let is_ours = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && next.is_ascii();
+    let is_plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let is_ours = is_plain && next.starts_with('/') && !next.starts_with("//");
     if is_ours && next.len() <= 256 { next } else { "/" }
 }
 

@@ -149,7 +149,11 @@ pub async fn asset(call: Call, Path(path): Path<String>) -> Answer {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        Response::new(axum::body::Body::from(asset.bytes.into_owned()))
+        // Built in: no copy for each reader, however slow.
+        Response::new(match asset.bytes {
+            std::borrow::Cow::Borrowed(bytes) => axum::body::Body::from(bytes::Bytes::from_static(bytes)),
+            std::borrow::Cow::Owned(bytes) => axum::body::Body::from(bytes),
+        })
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));

@@ -19,7 +19,7 @@ const STOPS_MAX: usize = 16;
 /// Longest stop text, in bytes.
 const STOP_BYTES_MAX: usize = 256;
 /// Longest model name, in bytes.
-const MODEL_BYTES_MAX: usize = 256;
+pub(crate) const MODEL_BYTES_MAX: usize = 256;
 
 /// Which of OpenAI's two generating calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

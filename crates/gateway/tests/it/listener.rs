@@ -69,6 +69,7 @@ async fn a_message_with_both_framings_is_not_served_twice() {
     let _ = tokio::time::timeout(Duration::from_secs(2), stream.read_to_end(&mut answer)).await;
     let text = String::from_utf8_lossy(&answer);
     assert!(!text.contains("\"status\":\"ok\""), "{text}");
+    assert!(text.starts_with("HTTP/1.1 400") && text.contains("connection: close"), "{text}");
 }
 
 #[tokio::test]

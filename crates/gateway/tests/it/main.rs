@@ -14,6 +14,7 @@
 mod accounts;
 mod api;
 mod chat;
+mod hostile;
 mod listener;
 mod owners;
 mod pages;

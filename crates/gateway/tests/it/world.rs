@@ -25,6 +25,8 @@ pub struct World {
     pub gateway: Arc<Gateway>,
     pub engine: Arc<ScriptedEngine>,
     pub store: Store,
+    pub keyring: Arc<Keyring>,
+    pub revocations: Arc<Revocations>,
     pub url: String,
     pub console_url: String,
     pub address: std::net::SocketAddr,
@@ -84,6 +86,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let url = format!("http://{address}");
         let console_url = format!("http://{}", console.local_addr().unwrap());
+        let (keyring, revocations) = (Keyring::in_memory().unwrap(), Arc::new(Revocations::default()));
         let price = HashPrice { memory_kib: 64, passes: 1, lanes: 1 };
         let gateway = Gateway::new(Parts {
             config: GatewayConfig {
@@ -97,8 +100,8 @@ impl World {
             },
             limits: setup.limits,
             clock: Arc::new(Clock::start()),
-            keyring: Keyring::in_memory().unwrap(),
-            revocations: Arc::new(Revocations::default()),
+            keyring: Arc::clone(&keyring),
+            revocations: Arc::clone(&revocations),
             known_keys: KnownKeys::default(),
             hash_pool: HashPool::new(HashPoolOptions { price, ..HashPoolOptions::default() }).unwrap(),
             store: store.clone(),
@@ -107,7 +110,7 @@ impl World {
         });
         gateway.listen(vec![listener], Some(console));
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Self { gateway, engine, store, url, console_url, address, client, tasks, _dir: dir }
+        Self { gateway, engine, store, keyring, revocations, url, console_url, address, client, tasks, _dir: dir }
     }
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {

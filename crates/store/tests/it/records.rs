@@ -135,13 +135,30 @@ on_both! {
         store.create_link([1; 32], Some(ada), LinkPurpose::SignIn, UnixSeconds(1000)).await.unwrap();
         store.create_link([2; 32], None, LinkPurpose::Operator, UnixSeconds(1000)).await.unwrap();
         store.create_link([3; 32], None, LinkPurpose::Operator, UnixSeconds(1000)).await.unwrap();
-        let takes = futures_util::future::join_all((0..10).map(|_| store.take_link([1; 32], UnixSeconds(999)))).await;
+        assert!(store.take_link([1; 32], LinkPurpose::Operator, UnixSeconds(1)).await.unwrap().is_none(), "of another purpose");
+        let takes = futures_util::future::join_all((0..10).map(|_| store.take_link([1; 32], LinkPurpose::SignIn, UnixSeconds(999)))).await;
         let taken: Vec<_> = takes.into_iter().filter_map(Result::unwrap).collect();
         assert_eq!(taken.len(), 1);
         assert_eq!((taken[0].account, taken[0].purpose), (Some(ada), LinkPurpose::SignIn));
-        assert!(store.take_link([2; 32], UnixSeconds(1000)).await.unwrap().is_none(), "expired");
-        assert!(store.take_link([2; 32], UnixSeconds(1)).await.unwrap().is_none(), "gone with its late taking");
+        assert!(store.take_link([2; 32], LinkPurpose::Operator, UnixSeconds(1000)).await.unwrap().is_none(), "expired");
+        assert!(store.take_link([2; 32], LinkPurpose::Operator, UnixSeconds(1)).await.unwrap().is_none(), "gone with its late taking");
         assert_eq!(store.delete_links(LinkPurpose::Operator).await.unwrap(), 1);
+    }
+
+    async fn no_key_that_works_is_hidden_by_revoked_ones(fx: Fixture) {
+        let store = fx.open().await;
+        let ada = make_account(&store, "ada").await;
+        let old = key(ada, "k");
+        store.create_key(NewKey { created: UnixSeconds(1), ..old.clone() }).await.unwrap();
+        let (made, revoked) = (0..1000).map(|_| key(ada, "k")).map(|new| (new.id, new)).unzip::<_, _, Vec<_>, Vec<_>>();
+        for part in revoked.chunks(100) {
+            futures_util::future::try_join_all(part.iter().map(|new| store.create_key(new.clone()))).await.unwrap();
+        }
+        for part in made.chunks(100) {
+            futures_util::future::try_join_all(part.iter().map(|id| store.revoke_key(ada, *id))).await.unwrap();
+        }
+        let listed = store.list_keys(ada).await.unwrap();
+        assert_eq!((listed.len(), listed[0].id), (1000, old.id));
     }
 
     async fn a_setting_holds_its_last_value(fx: Fixture) {
