@@ -192,6 +192,11 @@ impl Gateway {
         gateway
     }
 
+    /// Takes over from the store what today's budgets have been spent of; called before [`Gateway::listen`].
+    pub async fn restore_budgets(&self) -> Result<(), rempart_store::StoreError> {
+        self.metering.restore(&self.store).await
+    }
+
     /// Starts accepting on every listener; returns at once.
     pub fn listen(self: &Arc<Self>, public: Vec<TcpListener>, console: Option<TcpListener>) {
         for listener in public {

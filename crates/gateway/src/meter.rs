@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rempart_domain::{AccountId, Band, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
 use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Rates, Reservation};
-use rempart_store::{Store, UsageRow};
+use rempart_store::{Store, StoreError, UsageRow};
 
 use crate::clock::Clock;
 use crate::ctx::Ctx;
@@ -92,11 +92,25 @@ impl Metering {
         self.meter().rates(self.moment(), payer, &account_budget, &key_budget)
     }
 
-    /// What the store knows of today for a key that was looked up: a restart gives no day again.
-    pub fn restore(&self, payer: Payer, day: Day, tokens: u64, requests: u64) {
-        let at = self.moment();
+    /// Takes over what the store knows of today: a restart gives no day's budget again. Called once, before anything is served.
+    pub async fn restore(&self, store: &Store) -> Result<(), StoreError> {
+        let (day, at) = (self.clock.date().day(), self.moment());
+        let spent = store.load_usage_of(day, rempart_metering::Limits::default().entries).await?;
+        let mut accounts: HashMap<AccountId, (u64, u64)> = HashMap::new();
+        let mut meter = self.meter();
         // A full table forgets an idle account's day; that is its stated bound.
-        let _ = self.meter().restore(at, payer, day, tokens, requests);
+        for row in &spent {
+            let of_account = accounts.entry(row.account).or_default();
+            *of_account = (of_account.0.saturating_add(row.tokens), of_account.1.saturating_add(row.requests));
+            if row.key.is_some() {
+                let payer = Payer { account: row.account, key: row.key };
+                let _ = meter.restore(at, payer, day, row.tokens, row.requests);
+            }
+        }
+        for (account, (tokens, requests)) in accounts {
+            let _ = meter.restore(at, Payer { account, key: None }, day, tokens, requests);
+        }
+        Ok(())
     }
 
     fn add_row(&self, payer: Payer, model: String, usage: Usage) {

@@ -53,7 +53,7 @@ pub use master_key::MasterKey;
 pub use message::{Message, MessageRole, MessageStatus, NewMessage};
 pub use options::{StoreOptions, StoreUrl};
 pub use session::{NewSession, Session};
-pub use usage::{UsageDay, UsageRow};
+pub use usage::{DaySpent, UsageDay, UsageRow};
 
 use backend::{AnyDatabase, Waiting};
 use conn::{Row, Value, args};

@@ -83,6 +83,7 @@ queries! {
     SETTING_FIND = "setting_find",
     SETTING_SET = "setting_set",
     USAGE_ADD = "usage_add",
+    USAGE_LOAD_DAY = "usage_load_day",
     USAGE_READ = "usage_read",
     USAGE_SPENT = "usage_spent",
     USAGE_SPENT_BY_KEY = "usage_spent_by_key",

@@ -46,6 +46,19 @@ pub struct UsageDay {
     pub reasoning: u64,
 }
 
+/// What one account spent on one day, by one of its keys or by the chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DaySpent {
+    /// Who.
+    pub account: AccountId,
+    /// By which key; `None` for the chat.
+    pub key: Option<KeyId>,
+    /// Requests.
+    pub requests: u64,
+    /// Input and output together.
+    pub tokens: u64,
+}
+
 /// More than any day can hold; keeps sums within 64 bits.
 const COUNT_MAX: u64 = 1 << 53;
 
@@ -96,6 +109,26 @@ impl Store {
             })
         };
         rows.iter().map(day_of).collect()
+    }
+
+    /// What every account spent on a day, the greatest first, at most `limit` rows: read at start, so that a restart gives no day's
+    /// budget again. Not bound by the usual deadline.
+    pub async fn load_usage_of(&self, day: Day, limit: u32) -> Result<Vec<DaySpent>, StoreError> {
+        let inner = &self.inner;
+        let mut spent = Vec::new();
+        let mut push = |row: crate::conn::Row| {
+            let key = row.int(1)?;
+            spent.push(DaySpent {
+                account: AccountId::from_sql(row.int(0)?),
+                key: (key != 0).then(|| KeyId::from_sql(key)),
+                requests: from_sql(row.int(2)?),
+                tokens: from_sql(row.int(3)?),
+            });
+            Ok(())
+        };
+        let range = args![i64::from(day.0), i64::from(limit)];
+        inner.database.read_bulk(&inner.health, queries::USAGE_LOAD_DAY, range, &mut push).await?;
+        Ok(spent)
     }
 
     /// Tokens (input and output) ever spent by the account, or by one of its keys.

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use http::{Method, header};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rempart_domain::{AccountId, KeyScope, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, KeyScope, Standing, UnixSeconds};
 use rempart_gateway::Limits;
 use rempart_identity::ChangedBy;
-use rempart_store::NewKey;
+use rempart_store::{NewKey, UsageRow};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -306,4 +306,31 @@ async fn a_request_that_was_served_to_its_end_is_recorded_as_done() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("{}", world.gateway.metrics().render());
+}
+
+#[tokio::test]
+async fn a_restart_gives_no_days_budget_again() {
+    let world = World::new().await;
+    let (cookie, key) = world.register_with_key("eve").await;
+    let account = account_of(&world, &cookie).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let row = |day: u64, key: Option<rempart_domain::KeyId>| UsageRow {
+        account,
+        key,
+        day: Day(u16::try_from(day).unwrap()),
+        model: "script-1".into(),
+        requests: 1,
+        input: 250_000,
+        output: 0,
+        cached: 0,
+        reasoning: 0,
+    };
+    let id = world.store.list_keys(account).await.unwrap()[0].id;
+    let today = now / 86_400;
+    world.store.add_usage(vec![row(today - 1, None), row(today - 1, Some(id))]).await.unwrap();
+    world.gateway.restore_budgets().await.unwrap();
+    assert_eq!(world.chat(&key, "x").await.status, 200, "yesterday's is over");
+    world.store.add_usage(vec![row(today, None), row(today, Some(id))]).await.unwrap();
+    world.gateway.restore_budgets().await.unwrap();
+    world.chat(&key, "x").await.assert_refused(402, "budget_exhausted");
 }

@@ -86,6 +86,7 @@ async fn serve(scene: &Scene, is_listen_given: bool) -> Result<ExitCode, Failure
     let tasks = Tasks::default();
     let fleet = engines::build(config)?;
     let gateway = Gateway::new(parts(config, &platform, &fleet, &ports, &tasks)?);
+    gateway.restore_budgets().await.map_err(|error| store_failure(&error))?;
     let control = admin::listen(folder)?;
     tasks.spawn("control socket", admin::serve(control, Arc::clone(&platform), tasks.stopping()));
     tasks.spawn("sweep", sweep(Arc::clone(&platform), tasks.stopping()));

@@ -124,6 +124,10 @@ on_both! {
         let days = store.read_usage(ada, Day(20_000), Day(20_001)).await.unwrap();
         assert_eq!(days, [UsageDay { day: Day(20_000), requests: 4, input: 220, output: 440, cached: 12, reasoning: 16 }]);
         assert_eq!(store.read_usage(ada, Day(0), Day(u16::MAX)).await.unwrap().len(), 2);
+        let day = store.load_usage_of(Day(20_000), 10).await.unwrap();
+        let of = |account, key| day.iter().find(|d| (d.account, d.key) == (account, key)).map(|d| (d.requests, d.tokens));
+        assert_eq!(day.len(), 3);
+        assert_eq!((of(ada, Some(new.id)), of(ada, None)), (Some((2, 60)), Some((2, 600))));
         assert_eq!(store.budget_spent(ada, None).await.unwrap(), 666);
         assert_eq!(store.budget_spent(ada, Some(new.id)).await.unwrap(), 66);
         assert_eq!(store.budget_spent(AccountId::from_bits(1), None).await.unwrap(), 0);
