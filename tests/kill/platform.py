@@ -19,6 +19,8 @@ sys.path.insert(0, os.path.dirname(__file__))
 from common import Platform, cookie_of  # noqa: E402
 
 CONFIG = """
+[server]
+console = "127.0.0.1:0"
 [engine.play]
 kind = "scripted"
 decode_tps = 500

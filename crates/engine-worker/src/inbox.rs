@@ -5,11 +5,13 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::sync::Arc;
 
-use rempart_engine::worker_protocol::{FailureFrame, FrameReader, GenerateParams, LoadParams, ToWorker, TO_WORKER_FRAME_BYTES_MAX};
+use rempart_engine::worker_protocol::{
+    FailureFrame, FrameReader, GenerateParams, LoadParams, TO_WORKER_FRAME_BYTES_MAX, ToWorker,
+};
 
 use crate::native::Kernel;
 use crate::schedule::{Job, Schedule};
@@ -80,7 +82,12 @@ pub(crate) fn read(
 }
 
 /// The stepping thread: takes what came, makes a step, writes what it gave in one write, and sleeps when there is nothing to do.
-pub(crate) fn step_until_closed<K: Kernel>(schedule: &mut Schedule<'_, K>, steps: &Receiver<ToStep>, inbox: &Inbox, mut socket: &UnixStream) {
+pub(crate) fn step_until_closed<K: Kernel>(
+    schedule: &mut Schedule<'_, K>,
+    steps: &Receiver<ToStep>,
+    inbox: &Inbox,
+    mut socket: &UnixStream,
+) {
     while !inbox.is_closed() {
         if schedule.is_idle() {
             match steps.recv() {

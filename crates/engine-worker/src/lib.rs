@@ -21,7 +21,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
-use rempart_engine::worker_protocol::{encode_frame, FromWorker, GenerateParams, LoadParams, Loaded, FROM_WORKER_FRAME_BYTES_MAX};
+use rempart_engine::worker_protocol::{
+    FROM_WORKER_FRAME_BYTES_MAX, FromWorker, GenerateParams, LoadParams, Loaded, encode_frame,
+};
 
 use inbox::{Inbox, ToStep};
 use native::Native;
@@ -43,7 +45,9 @@ pub enum WorkerError {
     #[error("the platform did not speak the worker's protocol: {0}")]
     Protocol(&'static str),
     /// This processor lacks instructions that the engine was built with.
-    #[error("this processor lacks {0}, which the embedded engine was built with; use an upstream engine, or build without AVX2")]
+    #[error(
+        "this processor lacks {0}, which the embedded engine was built with; use an upstream engine, or build without AVX2"
+    )]
     Processor(String),
     /// The model cannot be loaded.
     #[error("{0}")]
@@ -113,15 +117,18 @@ fn serve(
         context_len: native.context_len(&kernel),
         chunk: params.chunk.max(1) as usize,
     };
-    send(socket, &FromWorker::Loaded(Loaded {
-        model_name: native.meta("general.name"),
-        architecture: native.meta("general.architecture"),
-        context_len: limits.context_len,
-        kv_tokens: u32::try_from(limits.kv_tokens).unwrap_or(u32::MAX),
-        has_chat_template: renderer.has_template(),
-        model_bytes: native.model_bytes(),
-        load_ms: native.load_ms() + u64::try_from(started.elapsed().as_millis()).unwrap_or(0),
-    }));
+    send(
+        socket,
+        &FromWorker::Loaded(Loaded {
+            model_name: native.meta("general.name"),
+            architecture: native.meta("general.architecture"),
+            context_len: limits.context_len,
+            kv_tokens: u32::try_from(limits.kv_tokens).unwrap_or(u32::MAX),
+            has_chat_template: renderer.has_template(),
+            model_bytes: native.model_bytes(),
+            load_ms: native.load_ms() + u64::try_from(started.elapsed().as_millis()).unwrap_or(0),
+        }),
+    );
     std::thread::scope(|scope| {
         // Ends the reader, which ends the prompts, whatever way the steps end.
         let _hang_up = HangUp(socket);

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::native::log;
-use crate::{cpu, WorkerError};
+use crate::{WorkerError, cpu};
 
 /// Reads the GGUF file `from` and writes `to` as `kind` (`Q4_0` or `Q8_0`). On failure a part of `to` may be there: write to a
 /// temporary name and rename.
@@ -19,7 +19,8 @@ pub fn requantise(from: &Path, to: &Path, kind: &str) -> Result<(), WorkerError>
         _ => return Err(WorkerError::Requantise(format!("{kind:?} is no kind that we write"))),
     };
     let path = |path: &Path| {
-        CString::new(path.as_os_str().as_bytes()).map_err(|_| WorkerError::Requantise("a path holds a zero byte".to_owned()))
+        CString::new(path.as_os_str().as_bytes())
+            .map_err(|_| WorkerError::Requantise("a path holds a zero byte".to_owned()))
     };
     let (from, to) = (path(from)?, path(to)?);
     let log = log::capture();

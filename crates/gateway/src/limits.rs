@@ -85,9 +85,7 @@ limits! {
     journal_len = 8192, "observations that wait to be counted; more are lost, and the loss is counted";
     usage_rows = 65536, "usage rows in memory before they are written";
     key_lookups = 64, "look-ups of unknown but well-formed keys in the store at once";
-    sessions_per_account = 64, "sessions of one account; the oldest ends";
     keys_per_account = 64, "API keys of one account";
-    conversations_per_account = 20000, "conversations of one account";
     message_bytes = 262_144, "text of one chat message";
     context_messages = 200, "messages of a conversation that are read for an answer";
     drain_ms = 30000, "time for what is in flight to end when the platform stops";

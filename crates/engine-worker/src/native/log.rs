@@ -3,7 +3,7 @@
 //! What must stay true: debug lines are dropped here; nothing that llama.cpp logs at info or above holds a prompt or an answer.
 
 use std::collections::VecDeque;
-use std::ffi::{c_char, c_void, CStr};
+use std::ffi::{CStr, c_char, c_void};
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -8,19 +8,19 @@ pub(crate) mod log;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::DecodeError;
 use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token_type::LlamaTokenAttr;
-use llama_cpp_2::DecodeError;
 use rempart_engine::worker_protocol::LoadParams;
 
-use crate::vocab::{Control, Vocab};
 use crate::WorkerError;
+use crate::vocab::{Control, Vocab};
 
 /// Sequences that llama.cpp can tell apart.
 const SEQUENCES_MAX: u32 = 256;
@@ -71,7 +71,8 @@ impl Native {
         let started = Instant::now();
         let log = log::capture();
         // llama.cpp says only "failed to open": the operating system says why.
-        std::fs::File::open(&params.model_path).map_err(|error| WorkerError::Load(format!("{}: {error}", params.model_path.display())))?;
+        std::fs::File::open(&params.model_path)
+            .map_err(|error| WorkerError::Load(format!("{}: {error}", params.model_path.display())))?;
         let backend = LlamaBackend::init().map_err(|error| WorkerError::Load(error.to_string()))?;
         let how = LlamaModelParams::default().with_progress_callback(move |_| !is_given_up());
         let model = LlamaModel::load_from_file(&backend, &params.model_path, &how)
@@ -95,7 +96,8 @@ impl Native {
             .with_kv_unified(true)
             .with_swa_full(true)
             .with_no_perf(true);
-        let context = self.model.new_context(&self.backend, context).map_err(|_| WorkerError::Load(self.log.last_error()))?;
+        let context =
+            self.model.new_context(&self.backend, context).map_err(|_| WorkerError::Load(self.log.last_error()))?;
         let batch = LlamaBatch::new(batch_len as usize, 1);
         Ok(LlamaKernel { context, batch })
     }
@@ -143,7 +145,8 @@ impl Native {
                 });
             }
         }
-        let text_of = |token: LlamaToken| vocab.text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+        let text_of =
+            |token: LlamaToken| vocab.text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
         let bos = vocab.bos();
         tables.bos = (bos.0 >= 0).then(|| (bos.0.cast_unsigned(), text_of(bos)));
         tables.eos_text = if vocab.eos().0 >= 0 { text_of(vocab.eos()) } else { String::new() };

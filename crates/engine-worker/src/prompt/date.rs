@@ -2,8 +2,20 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
 
 /// Seconds since 1970, UTC.
@@ -16,7 +28,9 @@ pub(crate) fn format(format: &str, unix_seconds: u64) -> String {
     let days = unix_seconds / 86_400;
     let seconds = unix_seconds % 86_400;
     let (year, month, day) = civil(days);
-    let name = |names: &[&str], at: u64| usize::try_from(at).ok().and_then(|at| names.get(at).copied()).unwrap_or("").to_owned();
+    let name = |names: &[&str], at: u64| {
+        usize::try_from(at).ok().and_then(|at| names.get(at).copied()).unwrap_or("").to_owned()
+    };
     let short = |name: String| name.chars().take(3).collect::<String>();
     let mut out = String::new();
     let mut characters = format.chars();

@@ -65,7 +65,8 @@ impl Guard {
         for list in by_first.values_mut() {
             list.sort_by_key(|control| std::cmp::Reverse(control.text.len()));
         }
-        let is_harmless = |tag: &&str| controls.iter().all(|control| !control.text.contains(tag) && !tag.contains(&control.text));
+        let is_harmless =
+            |tag: &&str| controls.iter().all(|control| !control.text.contains(tag) && !tag.contains(&control.text));
         let mut tags: Vec<String> = tags_of(template).filter(is_harmless).map(str::to_owned).collect();
         tags.sort();
         tags.dedup();
@@ -100,7 +101,10 @@ impl Guard {
         let bytes = rendered.as_bytes();
         while let Some(byte) = bytes.get(at) {
             let rest = bytes.get(at..).unwrap_or_default();
-            let found = self.controls.get(byte).and_then(|list| list.iter().find(|control| rest.starts_with(control.text.as_bytes())));
+            let found = self
+                .controls
+                .get(byte)
+                .and_then(|list| list.iter().find(|control| rest.starts_with(control.text.as_bytes())));
             let Some(control) = found else {
                 at += 1;
                 continue;
@@ -157,7 +161,8 @@ fn tags_of(template: &str) -> impl Iterator<Item = &str> {
         let tag = rest.get(..=end)?;
         let word = tag.strip_prefix('<')?.strip_suffix('>')?;
         let word = word.strip_prefix('/').unwrap_or(word);
-        let is_word = !word.is_empty() && word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        let is_word =
+            !word.is_empty() && word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         is_word.then_some(tag)
     })
 }

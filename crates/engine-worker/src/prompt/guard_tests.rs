@@ -9,7 +9,13 @@ fn control(text: &str, token: u32) -> Control {
 }
 
 fn guard() -> Guard {
-    let controls = [control("<|im_start|>", 1), control("<|im_end|>", 2), control("[INST]", 3), control("<｜User｜>", 4), control("<|im", 5)];
+    let controls = [
+        control("<|im_start|>", 1),
+        control("<|im_end|>", 2),
+        control("[INST]", 3),
+        control("<｜User｜>", 4),
+        control("<|im", 5),
+    ];
     Guard::new(&controls, "{{ x.split('</think>')[-1] }}<tool_call>{% if '<|im_end|>' in y %}<not a tag>")
 }
 

@@ -11,8 +11,11 @@ const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "f
 
 /// Reads `messages`; the error is for the caller.
 pub(super) fn read(json: &str, knows_developer: bool, mask: &dyn Fn(&str) -> String) -> Result<Value, &'static str> {
-    let Ok(Value::Array(messages)) = serde_json::from_str(json) else { return Err("messages must be a list of objects") };
-    let messages: Result<Vec<Value>, &'static str> = messages.into_iter().map(|message| read_message(message, knows_developer, mask)).collect();
+    let Ok(Value::Array(messages)) = serde_json::from_str(json) else {
+        return Err("messages must be a list of objects");
+    };
+    let messages: Result<Vec<Value>, &'static str> =
+        messages.into_iter().map(|message| read_message(message, knows_developer, mask)).collect();
     messages.map(Value::Array)
 }
 
@@ -62,7 +65,8 @@ fn content(value: Value, mask: &dyn Fn(&str) -> String) -> Result<Value, &'stati
 fn unpack_arguments(mut calls: Value) -> Value {
     for call in calls.as_array_mut().into_iter().flatten() {
         if let Some(arguments) = call.get_mut("function").and_then(|function| function.get_mut("arguments")) {
-            let parsed = arguments.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
+            let parsed =
+                arguments.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
             if let Some(parsed) = parsed {
                 *arguments = parsed;
             }
@@ -76,13 +80,18 @@ fn masked(value: Value, mask: &dyn Fn(&str) -> String) -> Value {
     match value {
         Value::String(text) => Value::String(mask(&text)),
         Value::Array(values) => Value::Array(values.into_iter().map(|value| masked(value, mask)).collect()),
-        Value::Object(fields) => Value::Object(fields.into_iter().map(|(name, value)| (mask(&name), masked(value, mask))).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (mask(&name), masked(value, mask))).collect())
+        }
         other => other,
     }
 }
 
 /// Fields that a template may read beside the messages. `chat_template_kwargs` are spread out, and never replace what we set ourselves.
-pub(super) fn template_fields<'f>(fields: &'f [(String, Box<RawValue>)], mask: &dyn Fn(&str) -> String) -> Result<Map<String, Value>, &'f str> {
+pub(super) fn template_fields<'f>(
+    fields: &'f [(String, Box<RawValue>)],
+    mask: &dyn Fn(&str) -> String,
+) -> Result<Map<String, Value>, &'f str> {
     let mut out = Map::new();
     for (name, json) in fields {
         let value: Value = serde_json::from_str(json.get()).map_err(|_| name.as_str())?;
@@ -124,7 +133,10 @@ mod tests {
                 {"role":"assistant","content":"","tool_calls":[{"function":{"name":"‹f","arguments":{"‹k":"‹v"}}}]},
             ])
         );
-        let fields = [("chat_template_kwargs".to_owned(), RawValue::from_string(r#"{"enable_thinking":false,"messages":[],"x":"<"}"#.to_owned()).unwrap())];
+        let fields = [(
+            "chat_template_kwargs".to_owned(),
+            RawValue::from_string(r#"{"enable_thinking":false,"messages":[],"x":"<"}"#.to_owned()).unwrap(),
+        )];
         assert_eq!(Value::Object(template_fields(&fields, &upper).unwrap()), json!({"enable_thinking":false,"x":"‹"}));
     }
 

@@ -28,8 +28,7 @@ const STOP_BYTES_MAX: usize = 1024;
 /// Longest message to the caller: a template may quote the conversation in what it raises.
 const MESSAGE_CHARS_MAX: usize = 500;
 /// How a conversation is written for a model without a chat template.
-const PLAIN_TEMPLATE: &str =
-    "{% for message in messages %}{{ message.role }}: {{ message.content }}\n\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
+const PLAIN_TEMPLATE: &str = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
 
 /// Renders and tokenises.
 pub(crate) struct Prompts<'a> {
@@ -94,10 +93,18 @@ impl<'a> Prompts<'a> {
 
     fn render(&self, messages: &str, params: &GenerateParams) -> Result<String, FailureFrame> {
         let mask = |text: &str| self.guard.mask(text);
-        let messages = messages::read(messages, self.knows_developer, &mask).map_err(|message| rejected(message, "messages"))?;
-        let more = messages::template_fields(&params.template_fields, &mask).map_err(|field| rejected("this field cannot be read", field))?;
+        let messages =
+            messages::read(messages, self.knows_developer, &mask).map_err(|message| rejected(message, "messages"))?;
+        let more = messages::template_fields(&params.template_fields, &mask)
+            .map_err(|field| rejected("this field cannot be read", field))?;
         let bos_token = self.vocab.bos.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
-        let input = TemplateInput { messages, add_generation_prompt: true, bos_token, eos_token: self.vocab.eos_text.clone(), more };
+        let input = TemplateInput {
+            messages,
+            add_generation_prompt: true,
+            bos_token,
+            eos_token: self.vocab.eos_text.clone(),
+            more,
+        };
         let template = self.template.as_ref().ok_or(FailureFrame::Internal)?;
         template.render(&input).map_err(|TemplateRefusal(message)| rejected(&message, "messages"))
     }

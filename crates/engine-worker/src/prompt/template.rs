@@ -56,7 +56,8 @@ impl ChatTemplate {
 
     /// The prompt as text.
     pub(crate) fn render(&self, input: &TemplateInput) -> Result<String, TemplateRefusal> {
-        let rendered = self.environment.get_template(NAME).and_then(|template| template.render(Value::from(Serde(input))));
+        let rendered =
+            self.environment.get_template(NAME).and_then(|template| template.render(Value::from(Serde(input))));
         rendered.map_err(|error| match (error.kind(), error.detail()) {
             (ErrorKind::InvalidOperation, Some(detail)) if detail.starts_with(RAISED) => {
                 TemplateRefusal(detail.trim_start_matches(RAISED).to_owned())

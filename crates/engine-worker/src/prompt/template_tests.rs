@@ -20,7 +20,8 @@ const CHATML: &str = "{% for message in messages %}{% if loop.first and messages
 
 #[test]
 fn chatml_keeps_a_system_prompt_and_adds_its_own_without_one() {
-    let with = render(CHATML, json!([{"role":"system","content":"S"},{"role":"user","content":"春"}]), json!({})).unwrap();
+    let with =
+        render(CHATML, json!([{"role":"system","content":"S"},{"role":"user","content":"春"}]), json!({})).unwrap();
     assert_eq!(with, "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n春<|im_end|>\n<|im_start|>assistant\n");
     let without = render(CHATML, json!([{"role":"user","content":"U"}]), json!({})).unwrap();
     assert!(without.starts_with("<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nU"));
@@ -53,7 +54,9 @@ fn a_template_that_would_never_end_is_stopped() {
 #[test]
 fn tools_are_written_as_python_writes_them() {
     let more = json!({"tools":[{"type":"function","function":{"name":"<f>","x":[1,true,null]}}]});
-    let out = render("{% for t in tools %}{{ t | tojson }}{% endfor %}|{{ tools | tojson(indent=2) }}", json!([]), more).unwrap();
+    let out =
+        render("{% for t in tools %}{{ t | tojson }}{% endfor %}|{{ tools | tojson(indent=2) }}", json!([]), more)
+            .unwrap();
     assert!(out.starts_with(r#"{"type": "function", "function": {"name": "<f>", "x": [1, true, null]}}|["#), "{out}");
     assert!(out.contains("\n  {\n    \"type\": \"function\""));
 }
@@ -61,5 +64,8 @@ fn tools_are_written_as_python_writes_them() {
 #[test]
 fn blocks_leave_no_lines_of_their_own_and_loop_controls_work() {
     let source = "{% for m in messages %}\n    {% if m.role == 'x' %}\n        {% continue %}\n    {% endif %}\n{{ m.content }}\n{% break %}\n{% endfor %}\n{{ strftime_now('%Y') | length }}";
-    assert_eq!(render(source, json!([{"role":"x","content":"no"},{"role":"y","content":"yes"}]), json!({})).unwrap(), "yes\n4");
+    assert_eq!(
+        render(source, json!([{"role":"x","content":"no"},{"role":"y","content":"yes"}]), json!({})).unwrap(),
+        "yes\n4"
+    );
 }

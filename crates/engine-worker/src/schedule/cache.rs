@@ -37,7 +37,10 @@ impl PrefixCache {
         self.clock += 1;
         let clock = self.clock;
         let of_salt = self.kept.iter_mut().filter(|kept| kept.salt == salt);
-        let (kept, shared) = of_salt.map(|kept| (common(&kept.tokens, prompt), kept)).map(|(len, kept)| (kept, len)).max_by_key(|(_, len)| *len)?;
+        let (kept, shared) = of_salt
+            .map(|kept| (common(&kept.tokens, prompt), kept))
+            .map(|(len, kept)| (kept, len))
+            .max_by_key(|(_, len)| *len)?;
         if shared < SHARED_TOKENS_MIN {
             return None;
         }
@@ -53,7 +56,8 @@ impl PrefixCache {
         if self.sequences_max == 0 || new.tokens.len() < SHARED_TOKENS_MIN {
             return vec![new];
         }
-        let mut gone: Vec<Kept> = self.kept.extract_if(.., |old| old.salt == salt && new.tokens.starts_with(&old.tokens)).collect();
+        let mut gone: Vec<Kept> =
+            self.kept.extract_if(.., |old| old.salt == salt && new.tokens.starts_with(&old.tokens)).collect();
         let of_salt = self.kept.iter().filter(|old| old.salt == salt).count();
         if of_salt >= self.sequences_max.div_ceil(4) {
             gone.extend(self.take_oldest(|old| old.salt == salt));

@@ -13,14 +13,16 @@ mod running;
 
 use std::collections::{HashSet, VecDeque};
 
-use rempart_engine::worker_protocol::{encode_frame, FailureFrame, FinishWord, FromWorker, StatsFrame, FROM_WORKER_FRAME_BYTES_MAX};
+use rempart_engine::worker_protocol::{
+    FROM_WORKER_FRAME_BYTES_MAX, FailureFrame, FinishWord, FromWorker, StatsFrame, encode_frame,
+};
 
 use crate::native::{Kernel, Row, StepError};
 use crate::text::sampler::Scratch;
 use crate::vocab::Vocab;
-use cache::{common, Kept, PrefixCache};
+use cache::{Kept, PrefixCache, common};
 use cells::{Cells, Held};
-use plan::{share_out, Reader};
+use plan::{Reader, share_out};
 pub(crate) use running::Job;
 use running::{Advance, Running};
 
@@ -100,7 +102,8 @@ impl<'v, K: Kernel> Schedule<'v, K> {
             return;
         }
         // Higher ranks first, first come first served within one.
-        let at = self.waiting.iter().position(|other| other.params.rank < job.params.rank).unwrap_or(self.waiting.len());
+        let at =
+            self.waiting.iter().position(|other| other.params.rank < job.params.rank).unwrap_or(self.waiting.len());
         self.waiting.insert(at, job);
     }
 
@@ -162,7 +165,11 @@ impl<'v, K: Kernel> Schedule<'v, K> {
         let held = self.share_beginning(&job, sequence, most);
         let running = Running::new(job, sequence, held, self.limits.context_len);
         let count = |tokens: usize| u32::try_from(tokens).unwrap_or(u32::MAX);
-        self.tell(&FromWorker::Started { id: running.id, input: count(running.input()), cached: count(running.cached()) });
+        self.tell(&FromWorker::Started {
+            id: running.id,
+            input: count(running.input()),
+            cached: count(running.cached()),
+        });
         self.running.push(running);
     }
 
@@ -175,7 +182,9 @@ impl<'v, K: Kernel> Schedule<'v, K> {
             .max_by_key(|(shared, _)| *shared);
         let kept = self.cache.find(salt, &job.tokens);
         let (from, held, shared) = match (at_work, kept) {
-            (Some((shared, running)), kept) if kept.as_ref().is_none_or(|(_, len)| *len < shared) => (running.sequence, &running.held, shared),
+            (Some((shared, running)), kept) if kept.as_ref().is_none_or(|(_, len)| *len < shared) => {
+                (running.sequence, &running.held, shared)
+            }
             (_, Some((kept, shared))) => (kept.sequence, &kept.held, shared),
             _ => return self.cells.share(None, 0),
         };
@@ -208,7 +217,11 @@ impl<'v, K: Kernel> Schedule<'v, K> {
                 self.push_rows(index, 1);
             }
         }
-        let mut readers: Vec<Reader> = self.running.iter().enumerate().filter(|(_, running)| !running.is_decoding())
+        let mut readers: Vec<Reader> = self
+            .running
+            .iter()
+            .enumerate()
+            .filter(|(_, running)| !running.is_decoding())
             .map(|(index, running)| Reader { index, left: running.left(), rank: running.rank })
             .collect();
         if !readers.is_empty() {
@@ -277,7 +290,8 @@ impl<'v, K: Kernel> Schedule<'v, K> {
     /// llama.cpp failed: whoever was in the batch may be half computed.
     fn give_up_batch(&mut self) {
         let in_batch: HashSet<u32> = self.rows.iter().map(|row| row.sequence).collect();
-        let (lost, kept) = std::mem::take(&mut self.running).into_iter().partition(|running| in_batch.contains(&running.sequence));
+        let (lost, kept) =
+            std::mem::take(&mut self.running).into_iter().partition(|running| in_batch.contains(&running.sequence));
         self.running = kept;
         for mut running in Vec::<Running>::from(lost) {
             running.salt = None;
@@ -304,7 +318,8 @@ impl<'v, K: Kernel> Schedule<'v, K> {
 
     /// Ends the generation of the lowest rank, of these the last to come; false when nothing is at work.
     fn cut_one(&mut self) -> bool {
-        let lowest = self.running.iter().enumerate().min_by_key(|(_, running)| (running.rank, std::cmp::Reverse(running.id)));
+        let lowest =
+            self.running.iter().enumerate().min_by_key(|(_, running)| (running.rank, std::cmp::Reverse(running.id)));
         let Some(index) = lowest.map(|(index, _)| index) else { return false };
         let mut running = self.running.remove(index);
         // Its cells are what is needed: none are kept.
@@ -313,7 +328,8 @@ impl<'v, K: Kernel> Schedule<'v, K> {
         if let Some((text, tokens)) = running.take_text() {
             self.tell(&FromWorker::Delta { id: running.id, text, tokens });
         }
-        let end = if running.is_decoding() { Ok(FinishWord::InsufficientSystemResource) } else { Err(FailureFrame::Full) };
+        let end =
+            if running.is_decoding() { Ok(FinishWord::InsufficientSystemResource) } else { Err(FailureFrame::Full) };
         self.end(running, end);
         true
     }

@@ -140,7 +140,9 @@ fn read(schedule: &mut Schedule<'_, Toy>, told: &mut HashMap<u64, Told>) {
         frames.filled(piece.len());
         while let Some(frame) = frames.next_frame::<FromWorker>().unwrap() {
             match frame {
-                FromWorker::Started { id, input, cached } => told.entry(id).or_default().started = Some((input, cached)),
+                FromWorker::Started { id, input, cached } => {
+                    told.entry(id).or_default().started = Some((input, cached))
+                }
                 FromWorker::Delta { id, text, .. } => told.entry(id).or_default().text.push_str(&text),
                 FromWorker::Finished { id, reason, usage } => {
                     let told = told.entry(id).or_default();

@@ -46,11 +46,19 @@ enum Part {
     /// Between characters.
     Between,
     /// So many bytes of a character to come, the next within these bounds.
-    Character { left: u8, from: u8, to: u8 },
+    Character {
+        left: u8,
+        from: u8,
+        to: u8,
+    },
     /// After `\`.
     Escape,
     /// Within `\uXXXX`: digits so far and their value. `is_low`: it must be the second half of a pair.
-    Hex { len: u8, value: u16, is_low: bool },
+    Hex {
+        len: u8,
+        value: u16,
+        is_low: bool,
+    },
     /// After the first half of a surrogate pair: `\`, then `u`.
     LowBackslash,
     LowU,
@@ -131,7 +139,13 @@ impl JsonObject {
             (State::NameOrEnd | State::Name, b'"') => State::Text { is_name: true, part: Part::Between },
             (State::NameOrEnd, b'}') | (State::ValueOrEnd, b']') => return self.close(),
             (State::Colon, b':') => State::Value,
-            (State::AfterValue, b',') => if self.is_in_array() { State::Value } else { State::Name },
+            (State::AfterValue, b',') => {
+                if self.is_in_array() {
+                    State::Value
+                } else {
+                    State::Name
+                }
+            }
             (State::AfterValue, b']') if self.is_in_array() => return self.close(),
             (State::AfterValue, b'}') if !self.is_in_array() => return self.close(),
             (State::Value | State::ValueOrEnd, byte) => match byte {

@@ -13,8 +13,12 @@ fn takes(text: &[u8]) -> Option<bool> {
 #[test]
 fn objects_in_all_their_parts_are_taken() {
     for text in [
-        r"{}", r#"{"a":1}"#, r#"{ "a" : [ ] , "b":{"c":[1,-0.5e+3,true,false,null,"x"]}}"#, r#"{"春":"天\n\u00e9\ud83d\ude00😀"}"#,
-        r#"{"n":[0,10,1.5,1e9,-0]}"#, "{\n\t\"a\": \"\"\r\n}",
+        r"{}",
+        r#"{"a":1}"#,
+        r#"{ "a" : [ ] , "b":{"c":[1,-0.5e+3,true,false,null,"x"]}}"#,
+        r#"{"春":"天\n\u00e9\ud83d\ude00😀"}"#,
+        r#"{"n":[0,10,1.5,1e9,-0]}"#,
+        "{\n\t\"a\": \"\"\r\n}",
     ] {
         assert_eq!(takes(text.as_bytes()), Some(true), "{text}");
         assert!(serde_json::from_str::<serde_json::Value>(text).unwrap().is_object());
@@ -24,9 +28,31 @@ fn objects_in_all_their_parts_are_taken() {
 #[test]
 fn what_is_no_beginning_of_an_object_is_refused() {
     for text in [
-        "[1]", " {}", "\"a\"", "{a:1}", r#"{"a"1}"#, r#"{"a":01}"#, r#"{"a":.5}"#, r#"{"a":1.}"#, r#"{"a":+1}"#, r#"{"a":1,}"#,
-        r#"{"a":[1,]}"#, r#"{"a":[1}"#, r#"{,}"#, r#"{"a":tru }"#, r#"{"a":"\x"}"#, r#"{"a":"\ud800"}"#, r#"{"a":"\udc00"}"#,
-        r#"{"a":"\ud800\u0041"}"#, "{\"a\":\"\n\"}", "{\"a\":\"\u{1}\"}", "{}{", "{} ", r#"{"a":1e999}"#, r#"{"a":--1}"#, r#"{"a":1e}"#,
+        "[1]",
+        " {}",
+        "\"a\"",
+        "{a:1}",
+        r#"{"a"1}"#,
+        r#"{"a":01}"#,
+        r#"{"a":.5}"#,
+        r#"{"a":1.}"#,
+        r#"{"a":+1}"#,
+        r#"{"a":1,}"#,
+        r#"{"a":[1,]}"#,
+        r#"{"a":[1}"#,
+        r#"{,}"#,
+        r#"{"a":tru }"#,
+        r#"{"a":"\x"}"#,
+        r#"{"a":"\ud800"}"#,
+        r#"{"a":"\udc00"}"#,
+        r#"{"a":"\ud800\u0041"}"#,
+        "{\"a\":\"\n\"}",
+        "{\"a\":\"\u{1}\"}",
+        "{}{",
+        "{} ",
+        r#"{"a":1e999}"#,
+        r#"{"a":--1}"#,
+        r#"{"a":1e}"#,
     ] {
         assert_eq!(takes(text.as_bytes()), None, "{text}");
     }

@@ -68,7 +68,12 @@ impl Sampler {
     }
 
     /// A token that `takes` accepts; `None` when it accepts none at all.
-    pub(crate) fn choose(&mut self, logits: &[f32], scratch: &mut Scratch, takes: Option<&dyn Fn(u32) -> bool>) -> Option<u32> {
+    pub(crate) fn choose(
+        &mut self,
+        logits: &[f32],
+        scratch: &mut Scratch,
+        takes: Option<&dyn Fn(u32) -> bool>,
+    ) -> Option<u32> {
         let Scratch { logits: adjusted, candidates } = scratch;
         let logits = if self.has_penalties() {
             adjusted.clear();

@@ -4,7 +4,14 @@
 use super::*;
 
 fn frame() -> SamplingFrame {
-    SamplingFrame { temperature: Some(1.0), top_p: Some(1.0), top_k: Some(0), min_p: Some(0.0), seed: 7, ..SamplingFrame::default() }
+    SamplingFrame {
+        temperature: Some(1.0),
+        top_p: Some(1.0),
+        top_k: Some(0),
+        min_p: Some(0.0),
+        seed: 7,
+        ..SamplingFrame::default()
+    }
 }
 
 /// Logits of the vocabulary's size, with known probabilities for the first few.
@@ -61,7 +68,8 @@ fn a_constraint_keeps_the_distribution_of_what_it_takes() {
 #[test]
 fn a_constraint_that_no_likely_token_meets_finds_the_one_that_does() {
     for temperature in [0.0, 1.0] {
-        let mut sampler = Sampler::new(&SamplingFrame { temperature: Some(temperature), ..SamplingFrame::default() }, &[]);
+        let mut sampler =
+            Sampler::new(&SamplingFrame { temperature: Some(temperature), ..SamplingFrame::default() }, &[]);
         let only = |token: u32| token == 33_333;
         assert_eq!(sampler.choose(&logits_of(&[0.9]), &mut Scratch::default(), Some(&only)), Some(33_333));
         assert_eq!(sampler.choose(&logits_of(&[0.9]), &mut Scratch::default(), Some(&|_| false)), None);

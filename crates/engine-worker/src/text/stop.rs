@@ -41,7 +41,10 @@ impl StopWatch {
     /// Length of the longest end of `held` with which some stop text begins.
     fn len_held_back(&self) -> usize {
         let longest = |stop: &String| {
-            (1..stop.len()).rev().find(|len| stop.get(..*len).is_some_and(|begin| self.held.ends_with(begin))).unwrap_or(0)
+            (1..stop.len())
+                .rev()
+                .find(|len| stop.get(..*len).is_some_and(|begin| self.held.ends_with(begin)))
+                .unwrap_or(0)
         };
         self.stops.iter().map(longest).max().unwrap_or(0)
     }
@@ -68,7 +71,10 @@ mod tests {
 
     #[test]
     fn a_stop_text_split_over_pieces_is_never_shown() {
-        assert_eq!(read(&["\nUser:"], &["Hi", "\n", "Us", "er", ":", " more"]), ("Hi".to_owned(), true, vec![2, 2, 2, 2, 2]));
+        assert_eq!(
+            read(&["\nUser:"], &["Hi", "\n", "Us", "er", ":", " more"]),
+            ("Hi".to_owned(), true, vec![2, 2, 2, 2, 2])
+        );
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use rempart_domain::{AccountId, Sensitive, TokenCount};
 use rempart_engine::{Engine, EngineError, EngineEvent, FinishReason, Prompt};
 use serde_json::json;
 
-use crate::harness::{chat, messages, model, read, request, Running};
+use crate::harness::{Running, chat, messages, model, read, request};
 
 const MODEL: &str = "REMPART_TEST_MODEL";
 
@@ -49,7 +49,16 @@ async fn chinese_goes_in_and_comes_out_whole() {
 async fn eight_at_once_are_answered_as_one_alone_would_be() {
     let Some(path) = model(MODEL) else { return };
     let engine = Running::ready(path).await;
-    let questions = ["What is 2+2?", "Name a colour.", "What is the capital of France?", "Say hello.", "What is water?", "Name a fruit.", "Who was Newton?", "What is a cat?"];
+    let questions = [
+        "What is 2+2?",
+        "Name a colour.",
+        "What is the capital of France?",
+        "Say hello.",
+        "What is water?",
+        "Name a fruit.",
+        "Who was Newton?",
+        "What is a cat?",
+    ];
     let together = join_all(questions.iter().map(|question| engine.answer(chat(question)))).await;
     for (question, answer) in questions.iter().zip(together) {
         let answer = answer.unwrap();

@@ -3,7 +3,7 @@
 
 use futures_util::future::join_all;
 
-use crate::harness::{chat, model, Running};
+use crate::harness::{Running, chat, model};
 
 #[tokio::test]
 async fn deepseeks_architecture_answers_four_in_one_batch() {

@@ -8,7 +8,9 @@ use futures_util::StreamExt;
 use rempart_domain::{AccountId, Sensitive, Standing, TokenCount, Usage};
 use rempart_engine::embedded::{EmbeddedEngine, EmbeddedOptions};
 use rempart_engine::models::ModelFile;
-use rempart_engine::{Engine, EngineError, EngineEvent, EngineStatus, EventStream, FinishReason, GenerateRequest, Prompt, Sampling};
+use rempart_engine::{
+    Engine, EngineError, EngineEvent, EngineStatus, EventStream, FinishReason, GenerateRequest, Prompt, Sampling,
+};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -105,7 +107,10 @@ pub(crate) struct Answer {
 pub(crate) async fn read(mut stream: EventStream) -> Result<Answer, EngineError> {
     let (mut text, mut deltas, mut tokens, mut started) = (String::new(), 0, 0, None);
     loop {
-        let event = tokio::time::timeout(PATIENCE, stream.next()).await.expect("an event in time").expect("an end before the end");
+        let event = tokio::time::timeout(PATIENCE, stream.next())
+            .await
+            .expect("an event in time")
+            .expect("an end before the end");
         match event? {
             EngineEvent::Started { input } => started = input,
             EngineEvent::Delta(delta) => {
@@ -113,7 +118,9 @@ pub(crate) async fn read(mut stream: EventStream) -> Result<Answer, EngineError>
                 tokens += delta.tokens.0;
                 text.push_str(delta.content.expose());
             }
-            EngineEvent::Finished { reason, usage } => return Ok(Answer { text, deltas, tokens, started, reason, usage }),
+            EngineEvent::Finished { reason, usage } => {
+                return Ok(Answer { text, deltas, tokens, started, reason, usage });
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use rempart_engine::models::ModelFile;
 use rempart_engine::{Engine, EngineError, EngineEvent, EngineStatus};
 
-use crate::harness::{chat, model, read, start, Running, PATIENCE};
+use crate::harness::{PATIENCE, Running, chat, model, read, start};
 
 const MODEL: &str = "REMPART_TEST_MODEL";
 

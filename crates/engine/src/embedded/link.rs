@@ -15,7 +15,7 @@ use rempart_domain::{Sensitive, TokenCount, Usage};
 use tokio::sync::Notify;
 
 use crate::worker_protocol::{
-    encode_frame, FailureFrame, FinishWord, FromWorker, GenerateParams, ToWorker, UsageFrame, TO_WORKER_FRAME_BYTES_MAX,
+    FailureFrame, FinishWord, FromWorker, GenerateParams, TO_WORKER_FRAME_BYTES_MAX, ToWorker, UsageFrame, encode_frame,
 };
 use crate::{Delta, EngineError, EngineEvent, EventStream, FinishReason};
 
@@ -59,7 +59,8 @@ impl Link {
         let stream = MailboxStream { id, mailbox, link: Arc::clone(self), is_over: false };
         params.id = id;
         let mut frame = Vec::new();
-        encode_frame(&mut frame, &ToWorker::Generate(Box::new(params)), TO_WORKER_FRAME_BYTES_MAX).map_err(|_| too_long())?;
+        encode_frame(&mut frame, &ToWorker::Generate(Box::new(params)), TO_WORKER_FRAME_BYTES_MAX)
+            .map_err(|_| too_long())?;
         self.lock().outbox.append(&mut frame);
         self.to_write.notify_one();
         Ok(stream.boxed())
@@ -230,7 +231,10 @@ impl Drop for MailboxStream {
 }
 
 fn too_long() -> EngineError {
-    EngineError::Rejected { message: Sensitive::new("the prompt is too long".to_owned()), param: Some("messages".to_owned()) }
+    EngineError::Rejected {
+        message: Sensitive::new("the prompt is too long".to_owned()),
+        param: Some("messages".to_owned()),
+    }
 }
 
 fn reason_of(word: FinishWord) -> FinishReason {

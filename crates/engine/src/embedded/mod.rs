@@ -11,7 +11,7 @@ mod restart;
 mod supervise;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::models::ModelFile;
 use crate::worker_protocol::{GenerateParams, Loaded, PromptFrame, SamplingFrame};
-use crate::{Capacity, Engine, EngineError, EngineLoad, EngineStatus, Estimate, EventStream, GenerateRequest, ModelInfo, Prompt};
+use crate::{
+    Capacity, Engine, EngineError, EngineLoad, EngineStatus, Estimate, EventStream, GenerateRequest, ModelInfo, Prompt,
+};
 use link::Link;
 
 /// Generations at once, unless configured.
@@ -85,7 +87,8 @@ struct Reading {
 impl EmbeddedEngine {
     /// Starts nothing: that is [`EmbeddedEngine::run`]'s.
     pub fn new(options: EmbeddedOptions) -> Arc<Self> {
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
+        let created =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
         let model = ModelInfo { id: options.model_id.clone(), context_len: None, created };
         Arc::new(Self {
             options,
@@ -179,7 +182,10 @@ impl Engine for EmbeddedEngine {
 
     fn status(&self) -> EngineStatus {
         let word = self.status.load(Ordering::Acquire);
-        [EngineStatus::Ready, EngineStatus::Loading].into_iter().find(|status| *status as u8 == word).unwrap_or(EngineStatus::Down)
+        [EngineStatus::Ready, EngineStatus::Loading]
+            .into_iter()
+            .find(|status| *status as u8 == word)
+            .unwrap_or(EngineStatus::Down)
     }
 
     fn models(&self) -> Arc<[ModelInfo]> {

@@ -9,27 +9,27 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
-use tokio::time::{timeout, Instant};
+use tokio::time::{Instant, timeout};
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
 use super::restart::Restarts;
-use super::{EmbeddedEngine, CACHED_PER_SEQUENCE, CHUNK_TOKENS};
+use super::{CACHED_PER_SEQUENCE, CHUNK_TOKENS, EmbeddedEngine};
 use crate::models::ModelFile;
 use crate::worker_protocol::{
-    encode_frame, FrameReader, FromWorker, LoadParams, Loaded, StatsFrame, ToWorker, FROM_WORKER_FRAME_BYTES_MAX,
-    TO_WORKER_FRAME_BYTES_MAX,
+    FROM_WORKER_FRAME_BYTES_MAX, FrameReader, FromWorker, LoadParams, Loaded, StatsFrame, TO_WORKER_FRAME_BYTES_MAX,
+    ToWorker, encode_frame,
 };
 use crate::{EngineError, EngineLoad, EngineStatus};
 
@@ -43,8 +43,16 @@ const EXIT_DEADLINE: Duration = Duration::from_secs(1);
 const LOG_LINE_BYTES_MAX: usize = 4096;
 /// What of our environment the child may see: where its libraries lie and how its threads behave. No key of ours is among it.
 const ENVIRONMENT: [&str; 10] = [
-    "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "TMPDIR", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OMP_PROC_BIND",
-    "OMP_PLACES", "GOMP_SPINCOUNT",
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "LANG",
+    "TMPDIR",
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "OMP_PROC_BIND",
+    "OMP_PLACES",
+    "GOMP_SPINCOUNT",
 ];
 
 /// How a life of the worker ended.
@@ -157,16 +165,19 @@ fn spawn_worker(engine: &EmbeddedEngine) -> std::io::Result<(Child, UnixStream)>
 }
 
 async fn end_child(child: &mut Child, must_kill: bool) -> Option<ExitStatus> {
-    if !must_kill {
-        if let Ok(status) = timeout(EXIT_DEADLINE, child.wait()).await {
-            return status.ok();
-        }
+    if !must_kill && let Ok(status) = timeout(EXIT_DEADLINE, child.wait()).await {
+        return status.ok();
     }
     let _ = child.start_kill();
     child.wait().await.ok()
 }
 
-async fn serve(life: &Life<'_>, model: &ModelFile, models: &mut watch::Receiver<Option<ModelFile>>, socket: UnixStream) -> Ended {
+async fn serve(
+    life: &Life<'_>,
+    model: &ModelFile,
+    models: &mut watch::Receiver<Option<ModelFile>>,
+    socket: UnixStream,
+) -> Ended {
     let engine = life.engine;
     let (mut input, mut output) = socket.into_split();
     let mut frames = FrameReader::new(FROM_WORKER_FRAME_BYTES_MAX);

@@ -178,7 +178,9 @@ async fn check_credentials(call: &Call, name: &str, password: Secret<String>) ->
         Err(_) => None,
     };
     let is_known_device = account.as_ref().is_some_and(|a| device.is_some_and(|d| d.account == a.id));
-    let lane = if is_known_device { HashLane::Known } else { HashLane::Unknown };
+    // A newcomer's own device must not fill the members' lane.
+    let is_member = account.as_ref().is_some_and(|a| a.standing.is_member());
+    let lane = if is_known_device && is_member { HashLane::Known } else { HashLane::Unknown };
     let hash = account.as_ref().and_then(|a| a.password_hash.as_ref()).map(|h| h.expose().as_str());
     let again = Secret::new(password.expose().clone());
     let verified = gateway.hash_pool.verify(lane, password, hash).await.map_err(hash_refusal)?;
@@ -461,11 +463,11 @@ pub async fn change_password(call: &Call, old: Secret<String>, new: Secret<Strin
     check_new_password("new_password", new.expose())?;
     let account = find_own_account(call).await?;
     let hash = account.password_hash.as_ref().map(|h| h.expose().as_str());
-    let verified = call.gateway.hash_pool.verify(HashLane::Known, old, hash).await.map_err(hash_refusal)?;
+    let verified = call.gateway.hash_pool.verify(lane_of(call), old, hash).await.map_err(hash_refusal)?;
     if !verified.ok {
         return Err(ReasonCode::InvalidCredentials.into());
     }
-    let hash = call.gateway.hash_pool.hash(HashLane::Known, new).await.map_err(hash_refusal)?;
+    let hash = call.gateway.hash_pool.hash(lane_of(call), new).await.map_err(hash_refusal)?;
     let (id, gateway) = (account.id, std::sync::Arc::clone(&call.gateway));
     to_the_end(&call.gateway, async move {
         gateway.store.set_password_hash(id, Some(hash)).await.map_err(|e| store_refusal(&e))?;
@@ -489,13 +491,18 @@ struct Deletion {
     password: String,
 }
 
+/// Members' passwords are checked in the lane that is kept for them.
+fn lane_of(call: &Call) -> HashLane {
+    if call.ctx.band.is_member() { HashLane::Known } else { HashLane::Unknown }
+}
+
 /// `DELETE /api/v1/account {"password"}`: destroys the account's key, then its rows.
 pub async fn delete_account(call: Call, body: Bytes) -> Answer {
     let asked: Deletion = parse(&body)?;
     let account = find_own_account(&call).await?;
     let hash = account.password_hash.as_ref().map(|h| h.expose().as_str());
     let password = Secret::new(asked.password);
-    let verified = call.gateway.hash_pool.verify(HashLane::Known, password, hash).await.map_err(hash_refusal)?;
+    let verified = call.gateway.hash_pool.verify(lane_of(&call), password, hash).await.map_err(hash_refusal)?;
     if !verified.ok {
         return Err(ReasonCode::InvalidCredentials.into());
     }

@@ -16,10 +16,9 @@ use serde_json::json;
 
 use crate::refusal::Refusal;
 use crate::serve::accounts::parse;
-use crate::serve::answer::whole;
 use crate::serve::api::{streaming, usage_json};
-use crate::serve::generation::{End, Generation, Kind, Look, Phase, Subscription, WakeOn};
-use crate::serve::{Answer, Call, drive, json, no_content, rfc3339, store_refusal};
+use crate::serve::generation::{End, Generation, Kind, Look, Phase, WakeOn};
+use crate::serve::{Answer, Call, drive, json, no_content, rfc3339, store_refusal, to_the_end};
 use crate::wire::openai::push_keep_alive;
 use crate::wire::parse::{Asked, MODEL_BYTES_MAX};
 
@@ -199,8 +198,8 @@ pub async fn list_messages(call: Call, Path(id): Path<String>, Query(page): Quer
 pub struct Sent {
     /// The question; `None` if it could not be kept.
     pub question: Option<MessageId>,
-    /// Where the answer will stand.
-    pub answer: MessageId,
+    /// Where the answer will stand; `None` with the question.
+    pub answer: Option<MessageId>,
     /// The answer on its way.
     pub generation: Arc<Generation>,
 }
@@ -218,7 +217,7 @@ pub async fn send(call: Call, Path(id): Path<String>, body: Bytes) -> Answer {
     let accepted = json!({
         "generation": sent.generation.id.to_string(),
         "message": sent.question.map(|m| m.to_string()),
-        "answer": sent.answer.to_string(),
+        "answer": sent.answer.map(|m| m.to_string()),
         "kept": sent.question.is_some(),
     });
     let mut writer = EventWriter::new(0);
@@ -254,21 +253,30 @@ pub async fn send_question(
     let model = model.unwrap_or(&found.model);
     let asked = asked_of(model, &history, text)?;
     let plan = drive::plan(call, asked, &generation)?;
-    let question = keep_question(call, conversation, parent, text).await?;
-    if found.title.expose().is_empty() && parent.is_none() && question.is_some() {
-        let title: String = text.trim().chars().take(60).collect();
-        // A title that cannot be kept now is made again by hand; the question itself is safe.
-        let _ = gateway.store.set_title(account, conversation, Sensitive::new(title)).await;
-    }
-    if !gateway.generations.insert(Arc::clone(&generation)) {
+    if !gateway.generations.has_room() {
         return Err(ReasonCode::Overloaded.into());
     }
-    let answer = rempart_identity::random::message_id().map_err(|_| ReasonCode::Internal)?;
-    let subscription = generation.subscribe(0, WakeOn::StartAndEnd);
-    let keep = Keep { call: call.clone(), conversation, question, answer, model: model.to_owned() };
-    gateway.tasks.spawn_light(keep_answer(subscription, keep));
-    plan.start();
-    Ok(Sent { question, answer, generation })
+    let wants_title = found.title.expose().is_empty() && parent.is_none();
+    let (call, text, model) = (call.clone(), text.to_owned(), model.to_owned());
+    // A client that leaves now finds the answer under way, or nothing begun.
+    to_the_end(gateway, async move {
+        let kept = keep_question(&call, conversation, parent, &text, &model).await?;
+        if wants_title && kept.is_some() {
+            let title: String = text.trim().chars().take(60).collect();
+            // A title that cannot be kept now is made again by hand; the question itself is safe.
+            drop(call.gateway.store.set_title(account, conversation, Sensitive::new(title)).await);
+        }
+        let generations = Arc::clone(&call.gateway.generations);
+        let plan = match kept {
+            Some((_, answer)) => plan.kept_by(keeper(call, account, answer)),
+            None => plan,
+        };
+        // If others were quicker to the last room, the answer comes all the same; it can only not be read again by its id.
+        generations.insert(Arc::clone(&generation));
+        plan.start();
+        Ok(Sent { question: kept.map(|(question, _)| question), answer: kept.map(|(_, answer)| answer), generation })
+    })
+    .await
 }
 
 /// At most `limit` messages of the branch that ends in `leaf`, and no more text than the API takes in a body, oldest first: a short question
@@ -306,16 +314,19 @@ async fn read_branch(
     Ok(newest_first)
 }
 
-/// Writes the question; `None` if the store takes no writes now.
+/// Writes the question, and below it the place for the answer, in one commit; `None` if the store takes no writes now.
 async fn keep_question(
     call: &Call,
     conversation: ConversationId,
     parent: Option<MessageId>,
     text: &str,
-) -> Result<Option<MessageId>, Refusal> {
-    let id = rempart_identity::random::message_id().map_err(|_| ReasonCode::Internal)?;
+    model: &str,
+) -> Result<Option<(MessageId, MessageId)>, Refusal> {
+    let new_id = || rempart_identity::random::message_id().map_err(|_| ReasonCode::Internal);
+    let (question, answer) = (new_id()?, new_id()?);
+    let account = call.account()?;
     let message = NewMessage {
-        id,
+        id: question,
         conversation,
         parent,
         role: MessageRole::User,
@@ -325,58 +336,54 @@ async fn keep_question(
         status: MessageStatus::Complete,
         created: call.gateway.clock.date(),
     };
-    match call.gateway.store.append_message(call.account()?, message).await {
-        Ok(()) => Ok(Some(id)),
+    let place = NewMessage {
+        id: answer,
+        conversation,
+        parent: Some(question),
+        role: MessageRole::Assistant,
+        text: Sensitive::default(),
+        reasoning: None,
+        model: Some(model.to_owned()),
+        status: MessageStatus::Streaming,
+        created: call.gateway.clock.date(),
+    };
+    let store = &call.gateway.store;
+    let written = match store.append_message(account, message).await {
+        Ok(()) => store.append_message(account, place).await,
+        Err(error) => Err(error),
+    };
+    match written {
+        Ok(()) => Ok(Some((question, answer))),
         Err(error) if error.is_unavailable() => Ok(None),
         Err(error) => Err(store_refusal(&error)),
     }
 }
 
-struct Keep {
-    call: Call,
-    conversation: ConversationId,
-    question: Option<MessageId>,
-    answer: MessageId,
-    model: String,
+/// Writes the answer into its place when it is over, whatever became of those who listened.
+fn keeper(call: Call, account: rempart_domain::AccountId, answer: MessageId) -> drive::Keeper {
+    Box::new(move |generation, end| {
+        Box::pin(async move {
+            let (text, reasoning) = generation.text();
+            let (status, usage) = outcome_of(end, text.is_empty());
+            let reasoning = (!reasoning.is_empty()).then(|| Sensitive::new(reasoning));
+            let text = Sensitive::new(text);
+            let store = &call.gateway.store;
+            if let Err(error) = store.update_message(account, answer, text, reasoning, status, usage).await {
+                tracing::debug!(error = %error, "an answer was not kept");
+            }
+        })
+    })
 }
 
-/// Waits for the answer's end and keeps it, whatever became of those who listened.
-async fn keep_answer(mut subscription: Subscription, keep: Keep) {
-    let (text, reasoning, end) = whole(&mut subscription).await;
-    let (Some(question), Ok(account)) = (keep.question, keep.call.account()) else {
-        return;
-    };
-    let (status, usage) = match &end {
+const fn outcome_of(end: &End, is_empty: bool) -> (MessageStatus, Option<rempart_domain::Usage>) {
+    match end {
         End::Finished { is_stopped: true, usage, .. } => (MessageStatus::Stopped, Some(*usage)),
         End::Finished { reason: FinishReason::InsufficientSystemResource, usage, .. } => {
             (MessageStatus::Cut, Some(*usage))
         }
         End::Finished { usage, .. } => (MessageStatus::Complete, Some(*usage)),
-        End::Failed(refusal) if refusal.reason == ReasonCode::EngineRestarted && !text.is_empty() => {
-            (MessageStatus::Cut, None)
-        }
+        End::Failed(_) if !is_empty => (MessageStatus::Cut, None),
         End::Failed(_) => (MessageStatus::Failed, None),
-    };
-    if status == MessageStatus::Failed && text.is_empty() {
-        return;
-    }
-    let (text, reasoning) = (Sensitive::new(text), (!reasoning.is_empty()).then(|| Sensitive::new(reasoning)));
-    let message = NewMessage {
-        id: keep.answer,
-        conversation: keep.conversation,
-        parent: Some(question),
-        role: MessageRole::Assistant,
-        text: text.clone(),
-        reasoning: reasoning.clone(),
-        model: Some(keep.model),
-        status,
-        created: keep.call.gateway.clock.date(),
-    };
-    let store = &keep.call.gateway.store;
-    if let Err(error) = store.append_message(account, message).await {
-        tracing::debug!(error = %error, "an answer was not kept");
-    } else if usage.is_some() {
-        let _ = store.update_message(account, keep.answer, text, reasoning, status, usage).await;
     }
 }
 
@@ -384,7 +391,8 @@ async fn keep_answer(mut subscription: Subscription, keep: Keep) {
 fn asked_of(model: &str, history: &[Message], text: &str) -> Result<Asked, Refusal> {
     let earlier = history
         .iter()
-        .filter(|m| m.status != MessageStatus::Failed)
+        // An answer that failed, or is not there yet, is no turn of the conversation.
+        .filter(|m| !m.text.expose().is_empty())
         .map(|m| json!({ "role": m.role.as_str(), "content": m.text.expose() }));
     let messages: Vec<_> = earlier.chain([json!({ "role": "user", "content": text })]).collect();
     let messages = serde_json::value::to_raw_value(&messages).map_err(|_| ReasonCode::Internal)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use rempart_admission::AccountKey;
 use rempart_domain::{Band, Millis, ReasonCode, TokenCount, Usage};
 use rempart_engine::{EngineError, EngineEvent, EngineStatus, FinishReason, GenerateRequest, Prompt};
@@ -31,9 +32,14 @@ pub struct Plan {
     reserved: Reserved,
     observation: Arc<Observation>,
     arrived: Instant,
+    /// Who keeps a chat's answer.
+    keep: Option<Keeper>,
     /// What the prompt holds of the memory for bodies.
     _room: Arc<Option<tokio::sync::OwnedSemaphorePermit>>,
 }
+
+/// Keeps a chat's answer when it is over, before its readers are told.
+pub type Keeper = Box<dyn for<'a> FnOnce(&'a Generation, &'a End) -> BoxFuture<'a, ()> + Send + Sync>;
 
 /// Finds the engine, holds the budget, and makes the plan; refuses what cannot be begun.
 pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<Plan, Refusal> {
@@ -80,12 +86,16 @@ pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<P
         reserved,
         observation: Arc::clone(&ctx.observation),
         arrived: ctx.arrived,
+        keep: None,
         _room: Arc::clone(&call.room),
     })
 }
 
 /// The first candidate that is ready; else the best refusal.
-pub(super) fn choose_lane(gateway: &Gateway, candidates: &[Arc<dyn rempart_engine::Engine>]) -> Result<Arc<Lane>, Refusal> {
+pub(super) fn choose_lane(
+    gateway: &Gateway,
+    candidates: &[Arc<dyn rempart_engine::Engine>],
+) -> Result<Arc<Lane>, Refusal> {
     let lanes = || candidates.iter().filter_map(|engine| gateway.lane_of(engine.name()));
     if let Some(lane) = lanes().find(|lane| lane.engine.status() == EngineStatus::Ready) {
         return Ok(Arc::clone(lane));
@@ -105,6 +115,13 @@ fn output_cap(gateway: &Gateway, band: Band, asked: Option<TokenCount>, context_
 }
 
 impl Plan {
+    /// Says who keeps the answer.
+    #[must_use]
+    pub fn kept_by(mut self, keep: Keeper) -> Self {
+        self.keep = Some(keep);
+        self
+    }
+
     /// Runs it as a task of its own.
     pub fn start(self) {
         let tasks = self.gateway.tasks.clone();
@@ -112,18 +129,26 @@ impl Plan {
     }
 
     async fn run(mut self) {
+        let (keep, generation) = (self.keep.take(), Arc::clone(&self.generation));
+        // Settled and freed inside, before the reader is told: whoever asks again at once finds the place free.
+        let end = self.run_to_end().await;
+        if let Some(keep) = keep {
+            // An answer is kept before its end is told: the next question stands below it.
+            keep(&generation, &end).await;
+        }
+        generation.finish(end);
+    }
+
+    async fn run_to_end(mut self) -> End {
         let cancelled = self.generation.cancelled().clone();
         let acquired = tokio::select! {
             biased;
             acquired = self.lane.acquire(self.want, &self.generation) => acquired,
-            () = cancelled.cancelled() => {
-                self.generation.finish(stopped(Usage::default()));
-                return;
-            }
+            () = cancelled.cancelled() => return stopped(Usage::default()),
         };
         let mut permit = match acquired {
             Ok(permit) => permit,
-            Err(refusal) => return self.generation.finish(End::Failed(refusal)),
+            Err(refusal) => return End::Failed(refusal),
         };
         self.observation.waited(permit.waited);
         self.generation.set_admitted();
@@ -155,10 +180,7 @@ impl Plan {
         }
         self.reserved.set_usage(usage);
         self.observation.tokens(usage.input.0, usage.output.0);
-        // Settled and freed before the reader is told: whoever asks again at once finds the place free.
-        drop(self.reserved);
-        drop(permit);
-        self.generation.finish(end);
+        end
     }
 
     /// Reads the engine's stream to its end.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use rempart_domain::{AccountId, GenerationId, Millis, TokenCount, Usage};
+use rempart_domain::{AccountId, GenerationId, Millis, Sensitive, TokenCount, Usage};
 use rempart_engine::{Delta, FinishReason};
 use tokio_util::sync::CancellationToken;
 
@@ -153,6 +153,17 @@ impl Generation {
         Some(Millis(u64::try_from(ended_at.elapsed().as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// Everything generated so far, answer and reasoning; a chat's spool keeps all of it.
+    pub fn text(&self) -> (String, String) {
+        let state = self.state();
+        let mut texts = (String::new(), String::new());
+        for delta in &state.spool {
+            texts.0.push_str(delta.content.expose());
+            texts.1.push_str(delta.reasoning.expose());
+        }
+        texts
+    }
+
     /// Why it failed, if it failed before its first piece: then a refusal can still be the whole answer.
     pub fn failure_without_output(&self) -> Option<Refusal> {
         let state = self.state();
@@ -181,9 +192,18 @@ impl Generation {
     pub fn push(&self, delta: Delta, spool_bytes_max: usize) -> bool {
         let bytes = delta_bytes(&delta);
         let mut fits = true;
+        // Pieces that an API reader has not taken yet become one: a long answer costs its text. A chat's pieces have ids.
+        let merges = self.kind == Kind::Api;
         self.update(WakeOn::News, |state| {
             if state.spool_bytes + bytes > spool_bytes_max {
                 fits = false;
+                return;
+            }
+            if let Some(last) = state.spool.back_mut().filter(|_| merges && is_plain(&delta))
+                && is_plain(last)
+            {
+                state.spool_bytes += bytes - size_of::<Delta>();
+                append(last, delta);
                 return;
             }
             state.spool_bytes += bytes;
@@ -230,6 +250,23 @@ impl Generation {
         self.state().subscribers += 1;
         Subscription { generation: Arc::clone(self), next_event, wake_on, has_seen_end: false }
     }
+}
+
+/// Text only, and of one kind with its neighbours: a piece that can be joined to another.
+const fn is_plain(delta: &Delta) -> bool {
+    delta.extra.is_empty()
+}
+
+/// Joins a piece to the one before it. Reasoning comes before the answer in every model's stream, so the order of both is kept.
+fn append(last: &mut Delta, delta: Delta) {
+    let joined = |first: &mut Sensitive<String>, more: Sensitive<String>| {
+        let mut text = std::mem::take(first).into_inner();
+        text.push_str(more.expose());
+        *first = Sensitive::new(text);
+    };
+    joined(&mut last.content, delta.content);
+    joined(&mut last.reasoning, delta.reasoning);
+    last.tokens += delta.tokens;
 }
 
 /// Bytes that a piece holds in the spool.

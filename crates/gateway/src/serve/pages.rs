@@ -496,7 +496,7 @@ async fn conversation_answer(
     let messages = store.list_messages(account.id, id, before, PAGE_LEN).await.map_err(|e| store_refusal(&e))?;
     let earlier = messages.first().filter(|m| m.parent.is_some()).map(|m| m.id.to_string());
     let models = model_names(call, &found.model);
-    let mut rows: Vec<MessageRow<'_>> = messages
+    let rows: Vec<MessageRow<'_>> = messages
         .iter()
         .map(|m| MessageRow {
             role: if m.role == MessageRole::User { Speaker::Person } else { Speaker::Model },
@@ -505,12 +505,6 @@ async fn conversation_answer(
             model: m.model.as_deref().unwrap_or(""),
         })
         .collect();
-    // A question whose answer is still on its way: the page says so and offers to look again.
-    let is_waiting =
-        before.is_none() && rows.last().is_some_and(|row| row.role == Speaker::Person) && refusal.is_none();
-    if is_waiting && call.gateway.generations.is_answering(account.id) {
-        rows.push(MessageRow { role: Speaker::Model, text: "", state: MessageState::Streaming, model: "" });
-    }
     let view = ConversationView {
         title: found.title.expose(),
         messages: rows,

@@ -7,6 +7,9 @@ use rempart_domain::{AccountId, GenerationId, Millis};
 
 use crate::serve::generation::Generation;
 
+/// Ended answers of one account that are kept in memory; its oldest goes first, and never another's for its sake.
+const PARKED_PER_ACCOUNT: usize = 16;
+
 /// The table.
 #[derive(Debug)]
 pub struct Generations {
@@ -24,9 +27,21 @@ impl Generations {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether [`Generations::insert`] would take another one up.
+    pub fn has_room(&self) -> bool {
+        let by_id = self.by_id();
+        by_id.len() < self.len_max || by_id.values().any(|g| g.ended_for().is_some())
+    }
+
     /// Takes a generation up; `false` if the table is full of running ones.
     pub fn insert(&self, generation: Arc<Generation>) -> bool {
         let mut by_id = self.by_id();
+        let theirs = by_id.values().filter(|g| g.owner == generation.owner);
+        let ended = theirs.filter_map(|g| g.ended_for().map(|age| (age, g.id)));
+        let (count, oldest) = ended.fold((0, None), |(count, oldest), each| (count + 1, oldest.max(Some(each))));
+        if let (PARKED_PER_ACCOUNT.., Some((_, oldest))) = (count, oldest) {
+            by_id.remove(&oldest);
+        }
         if by_id.len() >= self.len_max {
             let ended = by_id.values().filter_map(|g| g.ended_for().map(|age| (age, g.id)));
             let Some((_, oldest)) = ended.max_by_key(|(age, _)| *age) else {
@@ -41,11 +56,6 @@ impl Generations {
     /// The generation, if it is the account's; another's is not found.
     pub fn find(&self, id: GenerationId, owner: AccountId) -> Option<Arc<Generation>> {
         self.by_id().get(&id).filter(|g| g.owner == owner).cloned()
-    }
-
-    /// Whether an answer of the account is on its way.
-    pub fn is_answering(&self, owner: AccountId) -> bool {
-        self.by_id().values().any(|g| g.owner == owner && g.ended_for().is_none())
     }
 
     /// Forgets it; an API generation lives in its body alone.

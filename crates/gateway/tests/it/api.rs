@@ -161,7 +161,7 @@ async fn a_full_account_is_told_so_about_itself() {
         let request =
             world.request(Method::POST, "/v1/chat/completions", Credential::Key(&key), Some(&chat_body("x", true)));
         let client = world.client.clone();
-        open.push(tokio::task::LocalSet::new().run_until(async move { client.request(request) }).await);
+        open.push(client.request(request));
     }
     let (first, second) = (open.remove(0), open.remove(0));
     let waiting = async { futures_util::future::join(first, second).await };

@@ -22,7 +22,7 @@ async fn messages(world: &World, cookie: &str, id: &str) -> Vec<Value> {
 async fn wait_for_answer(world: &World, cookie: &str, id: &str) -> Vec<Value> {
     for _ in 0..2000 {
         let found = messages(world, cookie, id).await;
-        if found.len() >= 2 {
+        if found.len() >= 2 && found[1]["status"] != "streaming" {
             return found;
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -93,6 +93,38 @@ async fn a_stopped_answer_is_kept_as_far_as_it_came_and_frees_the_engine() {
     assert!(std::str::from_utf8(&rest).unwrap().contains("\"stopped\":true"));
     assert_eq!(wait_for_answer(&world, &cookie, &id).await[1]["status"], "stopped");
     assert_eq!(world.engine.load().unwrap().running, 0);
+}
+
+#[tokio::test]
+async fn a_question_asked_while_an_answer_is_on_its_way_stands_below_it() {
+    let world = World::with(Setup { engine: engine_options(2, 20), ..Setup::default() }).await;
+    let cookie = world.register("ada").await;
+    let id = begin(&world, &cookie).await;
+    let path = format!("/api/v1/conversations/{id}/messages");
+    let request = world.request(Method::POST, &path, Credential::Cookie(&cookie), Some(&json!({ "text": "first" })));
+    let mut stream = world.open(request).await;
+    let _accepted = stream.body_mut().frame().await;
+    world.call(Method::POST, &path, Credential::Cookie(&cookie), Some(json!({ "text": "second" }))).await;
+    let texts: Vec<_> =
+        messages(&world, &cookie, &id).await.iter().map(|m| m["text"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(texts.len(), 4, "{texts:?}");
+    assert_eq!((&*texts[0], &*texts[2]), ("first", "second"));
+}
+
+#[tokio::test]
+async fn the_answer_is_kept_when_its_end_is_told() {
+    let world = World::new().await;
+    let cookie = world.register("ada").await;
+    let id = begin(&world, &cookie).await;
+    let path = format!("/api/v1/conversations/{id}/messages");
+    for number in 0..10 {
+        let body = json!({ "text": format!("question {number}") });
+        let answer = world.call(Method::POST, &path, Credential::Cookie(&cookie), Some(body)).await;
+        assert!(answer.text().contains("event: done\n"));
+        let kept = messages(&world, &cookie, &id).await;
+        assert_eq!(kept.len(), 2 * (number + 1));
+        assert_eq!(kept.last().unwrap()["status"], "complete");
+    }
 }
 
 #[tokio::test]

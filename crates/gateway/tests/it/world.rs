@@ -47,7 +47,7 @@ impl Default for Setup {
         Self {
             limits: Limits::default(),
             registration: GateLevel::Open,
-            engine: engine_options(8, 100_000.0 as u32),
+            engine: engine_options(8, 100_000),
             cors_origins: Vec::new(),
         }
     }
