@@ -16,7 +16,8 @@ async fn deepseeks_architecture_answers_four_in_one_batch() {
     let together = join_all((0..4).map(|_| engine.answer(chat("the one and the other")))).await;
     for answer in together {
         let answer = answer.unwrap();
-        assert_eq!(answer.usage.output.0, answer.tokens);
+        // Noise may end within a character: its bytes are counted and never shown.
+        assert!((0..4).contains(&(answer.usage.output.0 - answer.tokens)), "{answer:?}");
         assert!(answer.usage.output.0 > 0);
     }
 }
