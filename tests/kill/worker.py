@@ -63,7 +63,7 @@ def main():
     binary = sys.argv[1] if len(sys.argv) > 1 else "target/release/rempart"
     times = int(sys.argv[2]) if len(sys.argv) > 2 else 50
     apart = float(sys.argv[3]) if len(sys.argv) > 3 else 5.0
-    platform = Platform(binary, "")
+    platform = Platform(binary, '[server]\nconsole = "127.0.0.1:0"\n')
     platform.start()
     platform.cli("account", "create", "probe", "--standing", "member")
     key = platform.cli("key", "create", "--account", "probe")

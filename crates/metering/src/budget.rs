@@ -27,11 +27,22 @@ impl Budget {
         in_flight: None,
     };
 
-    /// Generous defaults: members are bound by concurrency only, strangers by the day as well.
+    /// Generous defaults: members are bound by concurrency; what a minute allows them is far beyond one person's program and is there to
+    /// be told in `x-ratelimit-*`. Strangers are bound by the day as well.
     pub const fn of_band(band: Band) -> Self {
         match band {
-            Band::Trusted => Self { in_flight: Some(64), ..Self::UNLIMITED },
-            Band::Member => Self { in_flight: Some(16), requests_per_minute: Some(1_200), ..Self::UNLIMITED },
+            Band::Trusted => Self {
+                tokens_per_minute: Some(40_000_000),
+                requests_per_minute: Some(60_000),
+                in_flight: Some(64),
+                ..Self::UNLIMITED
+            },
+            Band::Member => Self {
+                tokens_per_minute: Some(4_000_000),
+                requests_per_minute: Some(6_000),
+                in_flight: Some(16),
+                ..Self::UNLIMITED
+            },
             Band::Newcomer => Self {
                 tokens_per_day: Some(500_000),
                 requests_per_day: Some(2_000),
