@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -149,9 +150,12 @@ def await_port(port):
 
 def await_ready(port):
     for _ in range(200):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
-            if json.load(answer)["engines"] == {"up": "ready"}:
-                return
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+                if json.load(answer)["engines"] == {"up": "ready"}:
+                    return
+        except urllib.error.HTTPError:
+            pass  # 503: it starts
         time.sleep(0.05)
     sys.exit("the platform does not find its engine")
 
