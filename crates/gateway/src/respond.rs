@@ -3,7 +3,7 @@
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, header};
 use rempart_domain::ReasonCode;
-use rempart_web::{Locale, PageCtx, RefusalView};
+use rempart_web::{Locale, PageCtx, RefusalView, Theme};
 
 use crate::Gateway;
 use crate::body::Body;
@@ -41,6 +41,7 @@ fn refusal_page(gateway: &Gateway, ctx: &Ctx, parts: &Parts, refusal: &Refusal) 
         signed_in: None,
         request_id: &request_id,
         csrf: "",
+        theme: theme_of(parts),
     };
     let status = status(refusal.reason);
     let view = RefusalView {
@@ -69,6 +70,11 @@ pub(crate) fn locale_of(parts: &Parts) -> Locale {
     });
     let said = asked.or_else(|| crate::identify::cookie(parts, rempart_web::LOCALE_COOKIE));
     Locale::choose(said, parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()))
+}
+
+/// The colours that the person chose on this device; else the device's own.
+pub(crate) fn theme_of(parts: &Parts) -> Theme {
+    crate::identify::cookie(parts, rempart_web::THEME_COOKIE).and_then(Theme::parse).unwrap_or_default()
 }
 
 /// Headers of every answer.

@@ -1,6 +1,6 @@
 //! What every page knows: language, site, who is signed in, the request's id and the form secret.
 
-use crate::Locale;
+use crate::{Locale, Theme};
 
 /// `[site]` of the configuration. Empty texts are left out of the pages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,10 +24,12 @@ pub struct PageCtx<'a> {
     pub site: &'a Site,
     /// The request's path without query, as the client sent it: forms post to it, the language links stay on it.
     pub path: &'a str,
-    /// Account name of a checked session; `None` for a visitor.
+    /// Account name of a checked session; empty where a page did not look it up; `None` for a visitor.
     pub signed_in: Option<&'a str>,
     /// The same id as in `x-request-id`, log and journal.
     pub request_id: &'a str,
     /// Goes into every form as the hidden field `csrf`; empty leaves the field out.
     pub csrf: &'a str,
+    /// Light, dark, or what the device says.
+    pub theme: Theme,
 }

@@ -1,8 +1,8 @@
 //! Pages for people: values in, HTML out. Templates, texts in Chinese, English and French, style sheets.
 //!
 //! What must stay true: rendering only, no HTTP, no I/O, no clock; every text comes from `locales/`, in three languages that are
-//! equals; every page works without script, and [`CSP`] forbids script, inline style and third parties; whatever came from outside is
-//! escaped; no page says whether an account exists.
+//! equals; doors, account and plain asking work without script, and [`CSP`] forbids inline script, inline style and third parties;
+//! whatever came from outside is escaped; no page says whether an account exists.
 
 mod asset;
 mod ctx;
@@ -10,13 +10,14 @@ mod field_error;
 mod format;
 mod locale;
 mod pages;
+mod theme;
 mod view;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use asset::{Asset, asset};
+pub use asset::{Asset, asset, asset_version};
 pub use ctx::{PageCtx, Site};
 pub use field_error::{Field, FieldError};
 pub use locale::{LOCALE_COOKIE, LOCALE_PARAM, Locale};
@@ -24,6 +25,7 @@ pub use pages::{
     account_page, console_home_page, console_refusal_page, console_sign_in_page, conversation_page, first_run_page,
     home_page, refusal_page, register_page, sign_in_page, status_page,
 };
+pub use theme::{THEME_COOKIE, Theme};
 pub use view::account::{
     AccountAction, AccountNotice, AccountView, KeyRow, RegisterView, SessionRow, SignInView, UsageRow,
 };
@@ -34,6 +36,7 @@ pub use view::console::{ConsoleView, EngineRow, FirstRunView};
 pub use view::public::{RefusalView, ServiceState, StatusView};
 pub use words::message;
 
-/// The value of `Content-Security-Policy` for every page: own style sheets and images, forms to ourselves, nothing else.
-pub const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
-                       frame-ancestors 'none'";
+/// The value of `Content-Security-Policy` for every page: our own scripts, style sheets and images, requests and forms to ourselves,
+/// nothing else. `worker-src` is for a proof of work, which is solved beside the page.
+pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                       worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

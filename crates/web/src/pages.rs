@@ -10,7 +10,7 @@ use crate::view::chat::{ConversationRow, ConversationView, HomeView, MessageStat
 use crate::view::console::{ConsoleView, FirstRunView};
 use crate::view::public::{RefusalView, ServiceState, StatusView};
 use crate::words::{Words, message, reason_key};
-use crate::{Field, FieldError, LOCALE_PARAM, Locale, PageCtx};
+use crate::{Field, FieldError, LOCALE_PARAM, Locale, PageCtx, Theme};
 
 /// What the frame of every page needs; `base.html` and `forms.html` name it `p`.
 #[derive(Clone, Copy)]
@@ -35,6 +35,15 @@ impl<'a> Frame<'a> {
 
     fn keeping(self, kept: [(&'static str, &'a str); 2]) -> Self {
         Self { kept, ..self }
+    }
+
+    /// Which colours the browser's own parts wear: fields, bars, the page before its style sheet.
+    fn color_scheme(&self) -> &'static str {
+        match (self.is_console, self.ctx.theme) {
+            (true, _) | (_, Theme::Dark) => "dark",
+            (_, Theme::Light) => "light",
+            (_, Theme::Auto) => "light dark",
+        }
     }
 
     fn site_name(&self) -> &str {

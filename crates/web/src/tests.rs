@@ -238,7 +238,7 @@ fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
 fn text_and_lines_can_be_read_in_light_and_in_dark() {
     let css = read("static/tokens.css");
     let (light, dark) = (colours(&css, ":root "), colours(&css, "@media (prefers-color-scheme: dark) "));
-    assert_eq!(dark, colours(&css, ":root.console "), "the console's colours are the dark ones");
+    assert_eq!(dark, colours(&css, ":root.console, "), "the console's colours are the dark ones");
     assert_eq!(light.keys().collect::<Vec<_>>(), dark.keys().collect::<Vec<_>>());
     for tokens in [&light, &dark] {
         for (front, back, least) in [
@@ -260,9 +260,11 @@ fn text_and_lines_can_be_read_in_light_and_in_dark() {
 
 #[test]
 fn only_the_tokens_name_colours() {
-    let css = read("static/page.css");
-    for word in ["#", "rgb(", "hsl(", "oklch(", "white", "black"] {
-        assert!(!css.replace("white-space", "").contains(word), "page.css names a colour: {word}");
+    for file in files("static", ".css").into_iter().filter(|file| !file.ends_with("tokens.css")) {
+        let css = read(&file).replace("url(\"icons.svg#", "");
+        for word in ["#", "rgb(", "hsl(", "oklch(", "white", "black"] {
+            assert!(!css.replace("white-space", "").contains(word), "{file} names a colour: {word}");
+        }
     }
 }
 
@@ -278,7 +280,25 @@ fn assets_are_found_by_their_address_and_nothing_else_is() {
 }
 
 #[test]
-fn the_policy_allows_neither_script_nor_strangers() {
+fn assets_are_compressed_and_name_each_other_by_their_version() {
+    use std::io::Read as _;
+    let page = asset("page.css").unwrap();
+    let small = page.gzip.as_ref().unwrap();
+    assert!(small.len() * 2 < page.bytes.len());
+    let mut whole = Vec::new();
+    flate2::read::GzDecoder::new(small.as_slice()).read_to_end(&mut whole).unwrap();
+    assert_eq!(whole, page.bytes);
+    let css = String::from_utf8(whole).unwrap();
+    assert!(css.contains(&format!("url(\"mark.svg?v={}\")", crate::asset_version())), "{css}");
+    assert!(!css.contains(".svg\")"), "each image is asked for under its version");
+}
+
+#[test]
+fn the_policy_allows_our_own_files_and_nothing_else() {
     assert!(CSP.starts_with("default-src 'none'"));
-    assert!(!CSP.contains("unsafe") && !CSP.contains("http") && !CSP.contains('*') && !CSP.contains("script-src"));
+    assert!(!CSP.contains("unsafe") && !CSP.contains("http") && !CSP.contains('*') && !CSP.contains("data:"));
+    for part in CSP.split("; ").skip(1) {
+        let value = part.split_once(' ').unwrap().1;
+        assert!(["'self'", "'none'"].contains(&value), "{part}");
+    }
 }

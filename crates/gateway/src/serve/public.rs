@@ -9,6 +9,7 @@ use rempart_web::{ServiceState, StatusView};
 use serde_json::json;
 
 use crate::Gateway;
+use crate::serve::accounts::own_session;
 use crate::serve::pages::{page, with_page};
 use crate::serve::{Answer, Call, json, rfc3339};
 
@@ -72,7 +73,9 @@ const fn word(state: ServiceState) -> &'static str {
 /// `GET /status`.
 pub async fn status_page(call: Call) -> Answer {
     let view = status_of(&call.gateway);
-    with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::status_page(ctx, &view)))
+    // Whoever is signed in sees so, without the database being asked for a name.
+    let signed_in = own_session(&call).map(|_| "");
+    with_page(&call, signed_in, |ctx| page(StatusCode::OK, rempart_web::status_page(ctx, &view)))
 }
 
 /// `GET /status.json`.
@@ -140,28 +143,38 @@ pub async fn security_txt(call: Call) -> Answer {
     )
 }
 
-/// `GET /static/…`: embedded files; their address carries their hash.
+/// `GET /static/…`: embedded files, compressed once for all; their address carries their version. Nothing is copied for a reader.
 pub async fn asset(call: Call, Path(path): Path<String>) -> Answer {
     let asset = rempart_web::asset(&path).ok_or(ReasonCode::NotFound)?;
-    let is_known = call.head.headers.get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == asset.etag.as_bytes());
-    let mut response = if is_known {
-        let mut response = Response::new(axum::body::Body::empty());
+    let asked = &call.head.headers;
+    let says = |name: header::HeaderName| asked.get(name).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let gzip = asset.gzip.as_deref().filter(|_| takes_gzip(says(header::ACCEPT_ENCODING)));
+    let is_known = says(header::IF_NONE_MATCH) == asset.etag;
+    let body = if is_known { &[] } else { gzip.unwrap_or(&asset.bytes) };
+    let mut response = Response::new(axum::body::Body::from(bytes::Bytes::from_static(body)));
+    if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
-    } else {
-        // Built in: no copy for each reader, however slow.
-        Response::new(match asset.bytes {
-            std::borrow::Cow::Borrowed(bytes) => axum::body::Body::from(bytes::Bytes::from_static(bytes)),
-            std::borrow::Cow::Owned(bytes) => axum::body::Body::from(bytes),
-        })
-    };
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
-    if let Ok(etag) = HeaderValue::from_str(&asset.etag) {
-        headers.insert(header::ETAG, etag);
+    headers.insert(header::ETAG, HeaderValue::from_static(asset.etag));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if gzip.is_some() && !is_known {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    // A page of another version of the program gets what there is, and must ask again.
+    let is_this = call.head.uri.query().and_then(|q| q.strip_prefix("v=")) == Some(rempart_web::asset_version());
+    let kept = if is_this { "public, max-age=31536000, immutable" } else { "no-cache" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     Ok(response)
+}
+
+/// Whether `Accept-Encoding` names gzip without forbidding it.
+fn takes_gzip(accepted: &str) -> bool {
+    accepted.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+    })
 }
 
 pub(crate) fn text(body: String, content_type: &'static str) -> Answer {

@@ -6,6 +6,7 @@ skip-to-content = Skip to the content
 nav-label = Pages
 nav-status = Status
 nav-register = Register
+nav-account = Account
 nav-sign-in = Sign in
 languages-label = Languages
 site-links-label = About this service

@@ -6,6 +6,7 @@ skip-to-content = Aller au contenu
 nav-label = Pages
 nav-status = État
 nav-register = Inscription
+nav-account = Compte
 nav-sign-in = Connexion
 languages-label = Langues
 site-links-label = À propos de ce service

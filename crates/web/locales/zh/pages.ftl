@@ -6,6 +6,7 @@ skip-to-content = 跳到正文
 nav-label = 页面
 nav-status = 状态
 nav-register = 注册
+nav-account = 账号
 nav-sign-in = 登录
 languages-label = 语言
 site-links-label = 关于本站

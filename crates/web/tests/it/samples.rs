@@ -4,7 +4,7 @@ use rempart_domain::{ConversationId, Day, GateLevel, Posture, ReasonCode, Standi
 use rempart_web::{
     AccountAction, AccountNotice, AccountView, AskError, ConsoleView, ConversationRow, ConversationView, EngineRow,
     FieldError, FirstRunView, HomeView, KeyRow, Locale, MessageRow, MessageState, PageCtx, RefusalView, RegisterView,
-    ServiceState, SessionRow, SignInView, Site, Speaker, StatusView, UsageRow, account_page, console_home_page,
+    ServiceState, SessionRow, SignInView, Site, Speaker, StatusView, Theme, UsageRow, account_page, console_home_page,
     console_sign_in_page, conversation_page, first_run_page, home_page, refusal_page, register_page, sign_in_page,
     status_page,
 };
@@ -23,7 +23,7 @@ pub(crate) fn site() -> Site {
 
 /// The context of a page.
 pub(crate) fn ctx<'a>(site: &'a Site, locale: Locale, path: &'a str, signed_in: Option<&'a str>) -> PageCtx<'a> {
-    PageCtx { locale, site, path, signed_in, request_id: "req_0000000002A", csrf: "c5rf" }
+    PageCtx { locale, site, path, signed_in, request_id: "req_0000000002A", csrf: "c5rf", theme: Theme::Auto }
 }
 
 /// Name and HTML of every sample.

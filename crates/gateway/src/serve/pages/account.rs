@@ -1,0 +1,145 @@
+//! The account's page: keys, usage, sessions, password; one form for each thing that can be done.
+//!
+//! What must stay true: every form carries the session's own secret; a key's text is shown once, in the answer that made it.
+
+use bytes::Bytes;
+use http::StatusCode;
+use rempart_domain::{ReasonCode, Secret, UnixSeconds};
+use rempart_web::{AccountAction, AccountNotice, AccountView, FieldError, KeyRow, SessionRow, UsageRow};
+
+use super::{Fields, check_form, field_error, fields, page, see_other, with_page};
+use crate::refusal::{Refusal, status};
+use crate::serve::accounts::{
+    add_cookies, change_password, end_all_sessions, end_own_session, find_own_account, forget_session_cookie,
+    own_session, sign_out_here,
+};
+use crate::serve::{Answer, Call, keys, parse_day, store_refusal};
+
+/// `GET /account`.
+pub async fn account(call: Call) -> Answer {
+    account_answer(&call, StatusCode::OK, None, None, None).await
+}
+
+async fn account_answer(
+    call: &Call,
+    status: StatusCode,
+    new_key: Option<&str>,
+    notice: Option<AccountNotice>,
+    error: Option<(AccountAction, FieldError)>,
+) -> Answer {
+    let store = &call.gateway.store;
+    let account = find_own_account(call).await?;
+    let keys = store.list_keys(account.id).await.map_err(|e| store_refusal(&e))?;
+    let sessions = store.list_sessions(account.id).await.map_err(|e| store_refusal(&e))?;
+    let today = call.gateway.clock.date().day();
+    let from = rempart_domain::Day(today.0.saturating_sub(29));
+    let usage = keys::read_usage(call, from, today).await?;
+    let key_ids: Vec<String> = keys.iter().map(|k| k.id.to_string()).collect();
+    let session_ids: Vec<String> = sessions.iter().map(|s| s.id.to_string()).collect();
+    let current = own_session(call);
+    let api_url = format!("{}/v1", call.gateway.config.public_url);
+    let view = AccountView {
+        name: account.name.as_str(),
+        standing: account.standing,
+        created: account.created.seconds(),
+        keys: keys
+            .iter()
+            .zip(&key_ids)
+            .filter(|(k, _)| k.revoked.is_none())
+            .map(|(k, id)| KeyRow { id, name: &k.name, created: k.created, expires: k.expires })
+            .collect(),
+        new_key,
+        sessions: sessions
+            .iter()
+            .zip(&session_ids)
+            .map(|(s, id)| SessionRow {
+                id,
+                device: s.agent.as_deref().unwrap_or(""),
+                created: s.created,
+                last_seen: Some(s.last_seen),
+                is_current: Some(s.id) == current,
+            })
+            .collect(),
+        usage: usage
+            .iter()
+            .rev()
+            .map(|d| UsageRow { day: d.day, requests: d.requests, input_tokens: d.input, output_tokens: d.output })
+            .collect(),
+        notice,
+        error,
+        api_url: &api_url,
+    };
+    with_page(call, Some(account.name.as_str()), |ctx| page(status, rempart_web::account_page(ctx, &view)))
+}
+
+/// `POST /account`: the field `action` says what.
+pub async fn account_form(call: Call, body: Bytes) -> Answer {
+    let form = fields(&body)?;
+    let action = AccountAction::parse(form.get("action")).ok_or(ReasonCode::BadParameter)?;
+    let acted = match check_form(&call, &form) {
+        Ok(()) => act(&call, &form, action).await,
+        Err(refusal) => Err(refusal),
+    };
+    match acted {
+        Ok(answer) => Ok(answer),
+        Err(refusal) => {
+            call.ctx.observation.refused(refusal.reason);
+            let error = match (action, field_error(&refusal)) {
+                (AccountAction::CreateKey, FieldError::NameLength | FieldError::NameCharacters) => FieldError::KeyName,
+                (AccountAction::CreateKey, FieldError::Reason(ReasonCode::NotAllowed)) => FieldError::KeysFull,
+                (AccountAction::ChangePassword, FieldError::InvalidCredentials) => FieldError::PasswordWrong,
+                (_, error) => error,
+            };
+            account_answer(&call, status(refusal.reason), None, None, Some((action, error))).await
+        }
+    }
+}
+
+async fn act(call: &Call, form: &Fields, action: AccountAction) -> Answer {
+    match action {
+        AccountAction::CreateKey => {
+            let expires = match form.get("expires") {
+                "" => None,
+                text => {
+                    let day = parse_day(text).ok_or_else(|| Refusal::parameter("expires", "not a date"))?;
+                    Some(UnixSeconds((i64::from(day.0) + 1) * 86_400))
+                }
+            };
+            let made = keys::make_key(call, form.get("name"), expires, None, None).await?;
+            account_answer(call, StatusCode::OK, Some(made.text.expose()), None, None).await
+        }
+        AccountAction::RevokeKey => {
+            let id = form.get("id").parse().map_err(|_| ReasonCode::NotFound)?;
+            keys::revoke_own(call, id).await?;
+            account_answer(call, StatusCode::OK, None, Some(AccountNotice::KeyRevoked), None).await
+        }
+        AccountAction::EndSession => {
+            let id = form.get("id").parse().map_err(|_| ReasonCode::NotFound)?;
+            let account = call.account()?;
+            end_own_session(&call.gateway, account, id).await?;
+            if Some(id) == own_session(call) {
+                return see_other("/sign-in");
+            }
+            account_answer(call, StatusCode::OK, None, Some(AccountNotice::SessionEnded), None).await
+        }
+        AccountAction::SignOut | AccountAction::SignOutEverywhere => {
+            if action == AccountAction::SignOut {
+                sign_out_here(call).await?;
+            } else {
+                end_all_sessions(call).await?;
+            }
+            let mut response = see_other("/")?;
+            forget_session_cookie(&call.gateway, response.headers_mut());
+            Ok(response)
+        }
+        AccountAction::ChangePassword => {
+            let old = Secret::new(form.get("password").to_owned());
+            let new = Secret::new(form.get("new_password").to_owned());
+            let signed_in = change_password(call, old, new).await?;
+            // The new session's form secret comes with the next page.
+            let mut response = see_other("/account")?;
+            add_cookies(response.headers_mut(), &signed_in.cookies);
+            Ok(response)
+        }
+    }
+}
