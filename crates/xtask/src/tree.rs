@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Folders that hold nothing of ours.
+/// What holds nothing of ours.
 const SKIPPED: &[&str] = &["target", "data", "node_modules", ".git", ".venv", "snapshots"];
 
 /// Larger files are no source.
@@ -29,10 +29,12 @@ impl Tree {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
             let kind = entry.file_type()?;
+            // In a second working tree `.git` is a file, and names a folder of one machine.
+            if SKIPPED.contains(&name.as_str()) {
+                continue;
+            }
             if kind.is_dir() {
-                if !SKIPPED.contains(&name.as_str()) {
-                    self.read_folder(&entry.path(), &path)?;
-                }
+                self.read_folder(&entry.path(), &path)?;
             } else if kind.is_file() && entry.metadata()?.len() <= FILE_LEN_MAX {
                 // What is no UTF-8 is no source.
                 if let Ok(text) = fs::read_to_string(entry.path()) {
