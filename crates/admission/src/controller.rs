@@ -12,6 +12,12 @@ use rempart_domain::Millis;
 use crate::pace::{to_f64, to_u64};
 use crate::types::Capacity;
 
+/// Times the gap of a half idle engine that is too slow: batches are slower than one alone.
+const USUAL_TIMES: f64 = 4.0;
+
+/// Windows over which what is usual is learnt.
+const USUAL_WINDOWS: f64 = 600.0;
+
 const BUCKETS: usize = 64;
 
 /// Buckets an octave: each is 19 % wider than the one before.
@@ -22,7 +28,7 @@ const BUCKETS_PER_OCTAVE: f64 = 4.0;
 pub struct ControllerLimits {
     /// What the engine says it can hold: the budget's upper end.
     pub nominal: Capacity,
-    /// Time between tokens that nine of ten should stay under.
+    /// Time between tokens that nine of ten should stay under; but never less than three times what is usual for the engine.
     pub token_gap_target: Millis,
     /// Requests the engine may hold back.
     pub waiting_target: u32,
@@ -89,6 +95,8 @@ pub struct Controller {
     basis: Basis,
     gaps: [u32; BUCKETS],
     gaps_total: u32,
+    /// The middle gap of windows in which the engine was half idle, as a slowly fading mean, in milliseconds.
+    usual_gap_ms: Option<f64>,
     in_flight_max: u32,
     window_from: Millis,
     reading: Option<(Millis, Reading)>,
@@ -103,6 +111,7 @@ impl Controller {
             basis: Basis::Measured,
             gaps: [0; BUCKETS],
             gaps_total: 0,
+            usual_gap_ms: None,
             in_flight_max: 0,
             window_from: Millis(0),
             reading: None,
@@ -163,6 +172,7 @@ impl Controller {
 
     fn decide(&mut self, now: Millis) {
         let limits = self.limits;
+        self.learn_gap();
         let age = self.reading.map(|(at, _)| now.since(at));
         if age.is_some_and(|age| age > limits.fresh_for + limits.hold_for) {
             self.basis = Basis::Safe;
@@ -188,8 +198,7 @@ impl Controller {
     /// How far the worst figure is over its target: 1 is on it. `None`: nothing measured.
     fn pressure(&self) -> Option<f64> {
         let limits = &self.limits;
-        let gaps = (self.gaps_total >= limits.samples_min)
-            .then(|| to_f64(self.gap_p90().0) / to_f64(limits.token_gap_target.0.max(1)));
+        let gaps = (self.gaps_total >= limits.samples_min).then(|| to_f64(self.gap_at(9).0) / self.gap_target_ms());
         let reading = self.reading.map(|(_, reading)| {
             let waiting = f64::from(reading.waiting) / f64::from(limits.waiting_target.max(1));
             let full = to_f64(limits.nominal.kv_tokens) * f64::from(limits.kv_percent_target) / 100.0;
@@ -201,8 +210,24 @@ impl Controller {
         }
     }
 
-    fn gap_p90(&self) -> Millis {
-        let wanted = u64::from(self.gaps_total) * 9 / 10;
+    /// An engine that is slow by nature is not taken for one that is overloaded.
+    fn gap_target_ms(&self) -> f64 {
+        let usual = self.usual_gap_ms.unwrap_or(0.0);
+        to_f64(self.limits.token_gap_target.0.max(1)).max(usual * USUAL_TIMES)
+    }
+
+    fn learn_gap(&mut self) {
+        let is_half_idle = f64::from(self.in_flight_max) <= f64::from(self.limits.nominal.sequences) / 2.0;
+        if is_half_idle && self.gaps_total >= self.limits.samples_min {
+            let middle = to_f64(self.gap_at(5).0);
+            let usual = self.usual_gap_ms.get_or_insert(middle);
+            *usual += (middle - *usual) / USUAL_WINDOWS;
+        }
+    }
+
+    /// The gap that so many tenths stay under.
+    fn gap_at(&self, tenths: u64) -> Millis {
+        let wanted = u64::from(self.gaps_total) * tenths / 10;
         let mut sum = 0;
         for (at, count) in self.gaps.iter().enumerate() {
             sum += u64::from(*count);

@@ -3,7 +3,7 @@
 //! What must stay true: a refusal changes nothing but the jitter; a member is turned away for want of a place only when no stranger
 //! has one.
 
-use rempart_domain::Millis;
+use rempart_domain::{Millis, Posture};
 
 use crate::fair::View;
 use crate::machine::Machine;
@@ -21,7 +21,25 @@ impl Machine {
             Group::Newcomers => share.strangers_percent == 0,
             Group::Visitors => share.strangers_percent == 0 || share.visitors_percent == 0,
         };
-        if is_closed { Err(Cause::BandClosed) } else { Ok(group) }
+        if is_closed {
+            return Err(Cause::BandClosed);
+        }
+        if group != Group::Members && u64::from(offer.input.0) > self.prompt_max() {
+            return Err(Cause::PromptTooLong);
+        }
+        Ok(group)
+    }
+
+    /// The longest prompt of a stranger. Where prompts are read whole, one that is long holds up everybody behind it: in `guarded` it may
+    /// take the whole of a moment, in `siege` a third.
+    fn prompt_max(&self) -> u64 {
+        let burst = self.limits.capacity.prefill_tokens;
+        match self.posture {
+            _ if !self.limits.prompts_are_whole => u64::MAX,
+            Posture::Calm => u64::MAX,
+            Posture::Guarded => burst,
+            Posture::Siege | Posture::Fortress => burst / 3,
+        }
     }
 
     /// Every bound of the queue, cheapest first; makes room at the cost of who has the least claim.
@@ -113,7 +131,7 @@ impl Machine {
         let most = self.limits.retry_after_max;
         let wait = match (cause, group) {
             (Cause::AccountInFlight | Cause::AccountQueueFull | Cause::TicketInUse, _) | (_, None) => Millis(1_000),
-            (Cause::BandClosed | Cause::Suspended, _) => most,
+            (Cause::BandClosed | Cause::PromptTooLong | Cause::Suspended, _) => most,
             (_, Some(group)) => {
                 let line = self.line_mut(group);
                 let waiting = line.queue.waiting();

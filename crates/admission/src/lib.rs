@@ -23,6 +23,7 @@ mod types;
 pub mod baseline;
 pub mod controller;
 pub mod lane;
+pub mod prefill;
 
 #[cfg(test)]
 mod tests;

@@ -95,6 +95,9 @@ pub struct Limits {
     pub accounts_remembered: u32,
     /// Longest wait promised in a `Retry-After`.
     pub retry_after_max: Millis,
+    /// The engine reads one prompt after the other: from `guarded` on a stranger's must fit what it reads in a moment, or every member
+    /// behind it would wait.
+    pub prompts_are_whole: bool,
     /// How long a member's waiter outlives its deadline while strangers are being revoked to make room for it.
     pub revocation_grace: Millis,
 }
@@ -112,6 +115,7 @@ impl Limits {
             in_flight_per_account: [16, 4, 2],
             accounts_remembered: 16_384,
             retry_after_max: Millis::from_secs(60),
+            prompts_are_whole: false,
             revocation_grace: Millis::from_secs(1),
         }
     }
@@ -171,6 +175,8 @@ pub enum Cause {
     Shed,
     /// The posture serves nobody of its band.
     BandClosed,
+    /// The posture serves no prompt of that length to its band.
+    PromptTooLong,
     /// The account is suspended.
     Suspended,
     /// The caller used a ticket twice.
@@ -188,7 +194,8 @@ impl Cause {
             | Self::TooLate
             | Self::Expired
             | Self::Shed
-            | Self::BandClosed => ReasonCode::Overloaded,
+            | Self::BandClosed
+            | Self::PromptTooLong => ReasonCode::Overloaded,
             Self::Suspended => ReasonCode::NotAllowed,
             Self::TicketInUse => ReasonCode::Internal,
         }
@@ -206,6 +213,7 @@ impl Cause {
             Self::Expired => "expired",
             Self::Shed => "shed",
             Self::BandClosed => "band_closed",
+            Self::PromptTooLong => "prompt_too_long",
             Self::Suspended => "suspended",
             Self::TicketInUse => "ticket_in_use",
         }

@@ -100,6 +100,11 @@ pub trait Engine: Send + Sync + 'static {
     fn load(&self) -> Option<EngineLoad> {
         None
     }
+    /// In slices of how many tokens it reads a stranger's prompt beside a member's, if it can ([`GenerateRequest::prefill_slice`]);
+    /// `None`: prompts are read whole, one after the other.
+    fn prefill_slice(&self) -> Option<TokenCount> {
+        None
+    }
     /// An upper bound for `request`; microseconds, no tokenising.
     fn estimate(&self, request: &GenerateRequest) -> Estimate;
     /// Starts a generation. Call it only with a permit; drop the stream to cancel.

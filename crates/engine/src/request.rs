@@ -66,6 +66,8 @@ pub struct GenerateRequest {
     pub account: Option<AccountId>,
     /// The band it was admitted in.
     pub band: Band,
+    /// Its prompt is read in slices of this many tokens, behind those of members; `None`: as fast as it goes.
+    pub prefill_slice: Option<TokenCount>,
 }
 
 /// Texts to embed.

@@ -78,6 +78,7 @@ fn request(text: &str, max_tokens: u32) -> Arc<GenerateRequest> {
         extra: Vec::new(),
         account: None,
         band: Band::Member,
+        prefill_slice: None,
     })
 }
 

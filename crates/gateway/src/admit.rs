@@ -12,7 +12,7 @@ use rempart_admission::{
     AccountKey, Capacity, CohortId, Decision, Grant, Limits as MachineLimits, Machine, Offer, Share, Shares, Snapshot,
     TicketId, Verdict,
 };
-use rempart_domain::{Band, Millis, TokenCount, Usage};
+use rempart_domain::{Band, Millis, Posture, TokenCount, Usage};
 use rempart_engine::Engine;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,7 @@ pub struct Lane {
 struct Inner {
     machine: Machine,
     capacity: rempart_engine::Capacity,
+    posture: Posture,
     waiting: HashMap<TicketId, oneshot::Sender<Result<Grant, Refusal>>>,
     /// Those that run on borrowed capacity and can be told to stop.
     borrowers: HashMap<TicketId, CancellationToken>,
@@ -96,6 +97,7 @@ impl Lane {
             inner: Mutex::new(Inner {
                 machine,
                 capacity,
+                posture: Posture::Calm,
                 waiting: HashMap::new(),
                 borrowers: HashMap::new(),
                 decisions: Vec::new(),
@@ -197,8 +199,8 @@ impl Lane {
         self.carry_out(inner, decisions);
     }
 
-    /// Refuses those whose time is over and follows the engine's capacity. Called every 50 ms.
-    pub fn tick(&self) {
+    /// Refuses those whose time is over, follows the engine's capacity and the posture. Called every 50 ms.
+    pub fn tick(&self, posture: Posture) {
         let capacity = self.engine.capacity();
         let mut inner = self.inner();
         let mut decisions = std::mem::take(&mut inner.decisions);
@@ -206,6 +208,10 @@ impl Lane {
         if capacity != inner.capacity {
             inner.capacity = capacity;
             inner.machine.set_capacity(now, machine_capacity(capacity), &mut decisions);
+        }
+        if posture != inner.posture {
+            inner.posture = posture;
+            inner.machine.set_posture(now, posture, &mut decisions);
         }
         inner.machine.tick(now, &mut decisions);
         self.carry_out(inner, decisions);

@@ -20,11 +20,14 @@ pub mod meter;
 pub mod metrics;
 pub mod observe;
 pub mod path;
+pub mod posture;
+mod pressure;
 pub mod proxies;
 pub mod refusal;
 mod respond;
 pub mod routes;
 pub mod serve;
+mod standing;
 pub mod tasks;
 mod upkeep;
 pub mod wire;
@@ -44,7 +47,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use clock::Clock;
 pub use limits::{LimitSpec, Limits};
+pub use posture::{PostureControl, PostureState};
+pub use pressure::Headroom;
 pub use proxies::Network;
+pub use standing::StandingRules;
 pub use tasks::Tasks;
 
 use crate::admit::Lane;
@@ -72,6 +78,8 @@ pub struct GatewayConfig {
     pub site: rempart_web::Site,
     /// Whether newcomers may register: `Open` or `Closed` until the gate is built.
     pub registration: GateLevel,
+    /// How standing is earned.
+    pub standing: StandingRules,
     /// Days a session lasts.
     pub session_days: u32,
     /// The program's version.
@@ -94,6 +102,8 @@ pub struct Parts {
     pub known_keys: KnownKeys,
     /// The bounded pool for password hashing.
     pub hash_pool: HashPool,
+    /// The declared state, as it was when the last process ended.
+    pub posture: Arc<PostureControl>,
     /// Accounts, keys, conversations, usage.
     pub store: Store,
     /// What generates.
@@ -106,6 +116,7 @@ pub struct Parts {
 pub(crate) struct Counters {
     pub(crate) connections_refused: ::metrics::Counter,
     pub(crate) connections_stalled: ::metrics::Counter,
+    pub(crate) demotions: ::metrics::Counter,
 }
 
 /// The running data plane: one for each platform, shared by every connection.
@@ -115,6 +126,9 @@ pub struct Gateway {
     pub(crate) clock: Arc<Clock>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) posture: Arc<PostureControl>,
+    pub(crate) tally: Arc<pressure::Tally>,
+    pub(crate) standings: standing::Standings,
     pub(crate) known_keys: KnownKeys,
     pub(crate) hash_pool: HashPool,
     pub(crate) store: Store,
@@ -149,10 +163,24 @@ impl std::fmt::Debug for Gateway {
 impl Gateway {
     /// Joins the parts and starts the housekeeping tasks; nothing listens yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, limits, clock, keyring, revocations, known_keys, hash_pool, store, engines, tasks } = parts;
+        let Parts {
+            config,
+            limits,
+            clock,
+            keyring,
+            revocations,
+            known_keys,
+            hash_pool,
+            posture,
+            store,
+            engines,
+            tasks,
+        } = parts;
         let metrics = Arc::new(Metrics::new());
         let as_usize = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-        let (observer, records) = Observer::new(as_usize(limits.journal_len), random_seed(), Arc::clone(&metrics));
+        let tally: Arc<pressure::Tally> = Arc::default();
+        let (observer, records) =
+            Observer::new(as_usize(limits.journal_len), random_seed(), Arc::clone(&metrics), Arc::clone(&tally));
         let journal = Arc::new(Journal::default());
         tasks.spawn("journal", observe::run_journal(Arc::clone(&journal), records, tasks.stopping()));
         let lanes =
@@ -160,9 +188,11 @@ impl Gateway {
         let counters = Counters {
             connections_refused: metrics.counter("rempart_connections_refused_total", &[]),
             connections_stalled: metrics.counter("rempart_connections_stalled_total", &[]),
+            demotions: metrics.counter("rempart_demotions_total", &[]),
         };
         let gateway = Arc::new(Self {
             cookies: Cookies::for_url(&config.public_url),
+            standings: standing::Standings::new(config.standing, limits.demoted_members_percent),
             metering: Metering::new(limits.usage_rows, Arc::clone(&clock)),
             connections: Arc::default(),
             console_connections: Arc::default(),
@@ -177,6 +207,8 @@ impl Gateway {
             clock,
             keyring,
             revocations,
+            posture,
+            tally,
             known_keys,
             hash_pool,
             store,
@@ -227,6 +259,11 @@ impl Gateway {
     /// What waits before each engine, in configured order.
     pub fn lanes(&self) -> &[Arc<Lane>] {
         &self.lanes
+    }
+
+    /// The declared state now: one atomic load.
+    pub fn posture(&self) -> PostureState {
+        self.posture.state()
     }
 
     /// The figures at `/metrics`.

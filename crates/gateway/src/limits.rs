@@ -73,6 +73,7 @@ limits! {
     queue_wait_ms = 60000, "longest wait for an engine";
     in_flight_per_account = 16, "generations of one account, waiting or running";
     members_share_percent = 65, "share of each engine's sequences and KV tokens that is kept for members";
+    demoted_members_percent = 25, "share of the members seen lately that may be down a band at once for their conduct";
     max_tokens_member = 32768, "most tokens of an answer to a member";
     max_tokens_newcomer = 4096, "most tokens of an answer to anybody else";
     stream_head_ms = 1000, "a queued stream's head is sent after this time";

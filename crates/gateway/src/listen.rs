@@ -47,6 +47,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Debug, Default)]
 pub struct Connections {
     open: AtomicUsize,
+    refused: AtomicU64,
     by_source: Mutex<HashMap<Source, u32>>,
 }
 
@@ -61,6 +62,11 @@ impl Connections {
     /// Open connections of the public listeners.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// Connections turned away since the start.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn take(self: &Arc<Self>, source: Source, max: u64, max_per_source: u64) -> Option<Place> {
@@ -269,6 +275,9 @@ fn admit_connection(gateway: &Arc<Gateway>, stream: TcpStream, peer: SocketAddr,
     };
     let Some(place) = place else {
         gateway.counters.connections_refused.increment(1);
+        if side == Side::Public {
+            gateway.connections.refused.fetch_add(1, Ordering::Relaxed);
+        }
         // Closing with zero linger sends a reset and leaves no socket in TIME_WAIT.
         let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         return;

@@ -138,6 +138,11 @@ impl Metering {
         row.reasoning += u64::from(usage.reasoning.0);
     }
 
+    /// Accounts that rows not written yet are about.
+    pub fn accounts_unwritten(&self) -> std::collections::HashSet<AccountId> {
+        self.rows().keys().map(|(account, ..)| *account).collect()
+    }
+
     /// Rows not written yet of an account, so that its usage page is true to the moment.
     pub fn unwritten(&self, account: AccountId) -> Vec<UsageRow> {
         self.rows().values().filter(|row| row.account == account).cloned().collect()

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-use rempart_domain::{AccountId, Band, Millis, ReasonCode, RequestId};
+use rempart_domain::{AccountId, Band, Millis, ReasonCode, RequestId, UnixSeconds};
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
+use crate::pressure::Tally;
 use crate::routes::RouteClass;
 
 /// No reason: the request was served.
@@ -114,13 +115,19 @@ pub struct Observer {
     lost: AtomicU64,
     source_key: u64,
     metrics: Arc<Metrics>,
+    tally: Arc<Tally>,
 }
 
 impl Observer {
     /// A queue of `journal_len` records; the receiver is read by [`run_journal`].
-    pub fn new(journal_len: usize, source_key: u64, metrics: Arc<Metrics>) -> (Arc<Self>, mpsc::Receiver<Record>) {
+    pub(crate) fn new(
+        journal_len: usize,
+        source_key: u64,
+        metrics: Arc<Metrics>,
+        tally: Arc<Tally>,
+    ) -> (Arc<Self>, mpsc::Receiver<Record>) {
         let (journal, records) = mpsc::channel(journal_len.max(1));
-        (Arc::new(Self { journal, lost: AtomicU64::new(0), source_key, metrics }), records)
+        (Arc::new(Self { journal, lost: AtomicU64::new(0), source_key, metrics, tally }), records)
     }
 
     /// Records that found no room, since the start.
@@ -130,6 +137,7 @@ impl Observer {
 
     fn write(&self, record: Record) {
         self.metrics.request_ended(&record);
+        self.tally.count(&record);
         if self.journal.try_send(record).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
             self.metrics.observation_lost();
@@ -226,16 +234,44 @@ const fn mix(mut z: u64) -> u64 {
 /// How many of the last records are kept for the console.
 pub const JOURNAL_KEPT: usize = 1024;
 
-/// The journal: the last records, newest last.
+/// How many of the last events are kept for the console.
+const EVENTS_KEPT: usize = 256;
+
+/// Something that the platform decided over others than one request: a posture, a demotion, a promotion.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The date.
+    pub at: UnixSeconds,
+    /// What, in a few words; ids of accounts only.
+    pub what: String,
+}
+
+/// The journal: the last records and events, newest last.
 #[derive(Debug, Default)]
 pub struct Journal {
     records: std::sync::Mutex<std::collections::VecDeque<Record>>,
+    events: std::sync::Mutex<std::collections::VecDeque<Event>>,
 }
 
 impl Journal {
     /// The last `limit` records, newest first.
     pub fn last(&self, limit: usize) -> Vec<Record> {
         self.records.lock().map(|r| r.iter().rev().take(limit).cloned().collect()).unwrap_or_default()
+    }
+
+    /// Writes an event down.
+    pub fn note(&self, at: UnixSeconds, what: String) {
+        if let Ok(mut events) = self.events.lock() {
+            if events.len() >= EVENTS_KEPT {
+                events.pop_front();
+            }
+            events.push_back(Event { at, what });
+        }
+    }
+
+    /// The last `limit` events, newest first.
+    pub fn events(&self, limit: usize) -> Vec<Event> {
+        self.events.lock().map(|e| e.iter().rev().take(limit).cloned().collect()).unwrap_or_default()
     }
 
     fn push(&self, record: Record) {

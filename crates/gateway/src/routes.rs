@@ -127,6 +127,8 @@ pub enum Handler {
     MetricsPage,
     ConsoleStatus,
     ConsoleJournal,
+    ConsolePosture,
+    SetPosture,
     NotFound,
 }
 
@@ -228,6 +230,8 @@ table! {
     Console GET "/metrics" Metrics Console OpenAi None MetricsPage;
     Console GET "/api/status" Console Console OpenAi None ConsoleStatus;
     Console GET "/api/journal" Console Console OpenAi None ConsoleJournal;
+    Console GET "/api/posture" Console Console OpenAi None ConsolePosture;
+    Console POST "/api/posture" Console Console OpenAi Form SetPosture;
     Console GET "/healthz" Open Light OpenAi None Health;
     Console GET "/readyz" Open Light OpenAi None Ready;
     Console GET "/static/{*path}" Open Light Page None Asset;

@@ -1,6 +1,6 @@
 //! Housekeeping beside the path: ticks of the queues, usage to the store, parked answers, clocks. None of it is waited for by a request.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rempart_domain::Standing;
@@ -16,14 +16,17 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
     gateway.tasks.spawn(
         "tick lanes",
         every(Arc::clone(gateway), TICK, |gateway| {
+            let posture = gateway.posture.level();
             for lane in gateway.lanes() {
-                lane.tick();
+                lane.tick(posture);
             }
         }),
     );
+    let seen = Mutex::new(crate::pressure::Seen::default());
     gateway.tasks.spawn(
         "second",
-        every(Arc::clone(gateway), SECOND, |gateway| {
+        every(Arc::clone(gateway), SECOND, move |gateway| {
+            gateway.tick_posture(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
             gateway.clock.slew();
             gateway.revocations.tick(gateway.clock.seconds());
             gateway.generations.forget_old(rempart_domain::Millis(gateway.limits.generation_parked_ms));
@@ -38,7 +41,11 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
                 () = stop.cancelled() => return,
             }
             flushing.store.probe().await;
+            flushing.count_good_days().await;
             flushing.metering.flush(&flushing.store).await;
+            if let Err(error) = flushing.posture.save(&flushing.store).await {
+                tracing::debug!(error = %error, "the posture is not stored yet");
+            }
             set_gauges(&flushing);
             // Histograms gather samples until they are folded; nobody may ever read the page.
             let _ = flushing.metrics.render();
@@ -83,7 +90,9 @@ pub(crate) fn set_gauges(gateway: &Gateway) {
         }
     }
     metrics.set_gauge("rempart_gate_level", &[], gateway.config.registration as u8 as f64);
-    metrics.set_gauge("rempart_posture", &[], 0.0);
+    metrics.set_gauge("rempart_posture", &[], f64::from(gateway.posture.level() as u8));
+    #[allow(clippy::cast_precision_loss, reason = "a number of accounts")]
+    metrics.set_gauge("rempart_demoted_accounts", &[], gateway.revocations.demoted_len() as f64);
     #[allow(clippy::cast_precision_loss, reason = "a number of connections")]
     metrics.set_gauge("rempart_connections_open", &[], gateway.connections.open() as f64);
 }

@@ -188,6 +188,11 @@ impl Revocations {
         self.read(account)?.standing(account, NOT_FROZEN)
     }
 
+    /// Whether a demotion holds.
+    pub fn is_demoted(&self, account: AccountId) -> bool {
+        self.read(account).is_some_and(|shard| shard.is_demoted(account))
+    }
+
     /// The account's role now; `None` if it has no row.
     pub fn role_of(&self, account: AccountId) -> Option<Role> {
         self.read(account)?.role(account)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{account, bench, engine, key, model};
+use crate::commands::{account, bench, engine, key, model, posture};
 
 /// A generative-AI platform that keeps serving its members while it is under attack.
 #[derive(Debug, Parser)]
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::Key),
+    /// The declared state of the system
+    Posture(PostureArgs),
     /// Language models on this machine
     #[command(subcommand)]
     Model(model::Model),
@@ -63,6 +65,14 @@ pub(crate) enum Command {
     /// Measures a server that you run; loopback only
     #[command(subcommand)]
     Bench(bench::Bench),
+}
+
+/// Arguments of `posture`.
+#[derive(Debug, Args)]
+pub(crate) struct PostureArgs {
+    /// Without it: show
+    #[command(subcommand)]
+    pub(crate) what: Option<posture::Posture>,
 }
 
 /// Arguments of `serve`.

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rempart_domain::{Millis, Secret};
-use rempart_gateway::Clock;
+use rempart_gateway::{Clock, PostureControl};
 use rempart_identity::{
-    AccountFacts, HashError, HashLane, HashPool, HashPoolOptions, Keyring, KnownKey, KnownKeys, Revocations,
+    AccountFacts, Earned, HashError, HashLane, HashPool, HashPoolOptions, Keyring, KnownKey, KnownKeys, Revocations,
 };
 use rempart_store::{KeyRecord, MasterKey, Store, StoreError, StoreOptions, StoreUrl};
 
@@ -25,6 +25,8 @@ pub(crate) struct Platform {
     pub(crate) keyring: Arc<Keyring>,
     /// What has changed since tickets were issued.
     pub(crate) revocations: Arc<Revocations>,
+    /// The declared state, with the freeze that hangs on it.
+    pub(crate) posture: Arc<PostureControl>,
     /// API keys that need no look-up.
     pub(crate) known_keys: KnownKeys,
     /// Monotonic time and the date.
@@ -64,12 +66,16 @@ impl Platform {
     pub(crate) async fn open(config: &Config, folder: &DataFolder) -> Result<Self, Failure> {
         let store = Store::open(store_options(config, folder)?).await.map_err(|error| store_failure(&error))?;
         let keyring = Keyring::load_or_create(&folder.mac_key()).map_err(|error| Failure::missing("keys", &error))?;
+        let (clock, revocations) = (Arc::new(Clock::start()), Arc::new(Revocations::default()));
+        let posture = PostureControl::new(Arc::clone(&revocations));
+        posture.load(&store, clock.seconds()).await.map_err(|error| store_failure(&error))?;
         Ok(Self {
             store,
             keyring,
-            revocations: Arc::new(Revocations::default()),
+            revocations,
+            posture,
             known_keys: KnownKeys::new(config.limits.platform.known_keys),
-            clock: Arc::new(Clock::start()),
+            clock,
             hash_pool: OperatorPool::default(),
             keys_per_account: config.limits.gateway.keys_per_account,
             public_url: config.server.public_url.trim_end_matches('/').to_owned(),
@@ -80,7 +86,8 @@ impl Platform {
     pub(crate) async fn warm_up(&self, key_limit: u64) -> Result<(), Failure> {
         let epochs = self.store.load_epochs().await.map_err(|error| store_failure(&error))?;
         let facts = epochs.into_iter().map(|(account, row)| {
-            (account, AccountFacts { epoch: row.epoch, standing: row.standing, role: row.role, earned: None })
+            let earned = row.earned.map(|(at, before)| Earned { at, before });
+            (account, AccountFacts { epoch: row.epoch, standing: row.standing, role: row.role, earned })
         });
         self.revocations.load(facts).map_err(|error| Failure::internal("revocations", &error))?;
         let now = self.clock.seconds();

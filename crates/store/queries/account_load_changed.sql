@@ -1,1 +1,1 @@
-SELECT id, epoch, standing, role, created_ms FROM account WHERE changed = 1
+SELECT id, epoch, standing, role, created_ms, standing_earned, standing_before FROM account WHERE changed = 1

@@ -3,7 +3,7 @@
 //! What must stay true: names are unique in lower case; deleting an account destroys its data key before anything else, in a commit of
 //! its own; e-mail and password hash never lie in the database unsealed.
 
-use rempart_domain::{AccountId, AccountName, Day, Role, Secret, Sensitive, Standing, UnixMillis};
+use rempart_domain::{AccountId, AccountName, Day, Role, Secret, Sensitive, Standing, UnixMillis, UnixSeconds};
 
 use crate::conn::{Conn, Row, Value, args};
 use crate::lane::Lane;
@@ -72,6 +72,21 @@ pub struct EpochRow {
     pub role: Role,
     /// The day the account was made.
     pub created_day: Day,
+    /// When the standing was last earned by the rules, and what it was before; `None`: long ago, or by an operator's hand.
+    pub earned: Option<(UnixSeconds, Standing)>,
+}
+
+/// An account on whose behalf a day of good use was counted just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoodDay {
+    /// Whose.
+    pub account: AccountId,
+    /// Days of good use, this one included.
+    pub good_days: u16,
+    /// Its standing.
+    pub standing: Standing,
+    /// When it was made.
+    pub created: UnixMillis,
 }
 
 /// The values of a new row, in the order of `account_insert.sql`.
@@ -266,18 +281,62 @@ impl Store {
                 standing: standing_of(row.int(2)?),
                 role: role_of(&row.text(3)?)?,
                 created_day: UnixMillis(row.int(4)?).day(),
+                earned: match row.int(5)? {
+                    0 => None,
+                    at => Some((UnixSeconds(at), standing_of(row.int(6)?))),
+                },
             };
             epochs.push((AccountId::from_sql(row.int(0)?), state));
             Ok(())
         };
         inner.database.read_bulk(&inner.health, queries::ACCOUNT_LOAD_CHANGED, vec![], &mut push_changed).await?;
-        let gone = EpochRow { epoch: u32::MAX, standing: Standing::Suspended, role: Role::None, created_day: Day(0) };
+        let gone = EpochRow {
+            epoch: u32::MAX,
+            standing: Standing::Suspended,
+            role: Role::None,
+            created_day: Day(0),
+            earned: None,
+        };
         let mut push_deleted = |row: Row| {
             epochs.push((AccountId::from_sql(row.int(0)?), gone));
             Ok(())
         };
         inner.database.read_bulk(&inner.health, queries::DELETED_ACCOUNT_LOAD, vec![], &mut push_deleted).await?;
         Ok(epochs)
+    }
+
+    /// Counts a day of good use for each of the accounts, once; those for which it was counted now. Bound the list.
+    pub async fn record_good_days(&self, accounts: Vec<AccountId>, day: Day) -> Result<Vec<GoodDay>, StoreError> {
+        self.write(Lane::Other, move |c| {
+            Box::pin(async move {
+                let mut counted = Vec::new();
+                for id in accounts {
+                    let row = c.row(queries::ACCOUNT_RECORD_GOOD_DAY, args![id.to_sql(), i64::from(day.0)]).await?;
+                    if let Some(row) = row {
+                        counted.push(GoodDay {
+                            account: id,
+                            good_days: u16::try_from(row.int(0)?).unwrap_or(u16::MAX),
+                            standing: standing_of(row.int(1)?),
+                            created: UnixMillis(row.int(2)?),
+                        });
+                    }
+                }
+                Ok(counted)
+            })
+        })
+        .await
+    }
+
+    /// Raises the standing by the rules, if it still is `from`; false if it is not. Remembers when, for the freeze of an incident.
+    pub async fn promote(
+        &self,
+        id: AccountId,
+        from: Standing,
+        to: Standing,
+        at: UnixSeconds,
+    ) -> Result<bool, StoreError> {
+        let args = args![id.to_sql(), i64::from(to.to_u8()), i64::from(from.to_u8()), at.0];
+        Ok(self.execute(Lane::Other, queries::ACCOUNT_PROMOTE, args).await? > 0)
     }
 
     /// Counts a day of good use once; the new number of good days if it was counted now.

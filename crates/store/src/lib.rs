@@ -43,7 +43,7 @@ use arc_swap::ArcSwapOption;
 use rempart_domain::{AccountId, UnixSeconds};
 use tokio::task::JoinSet;
 
-pub use account::{Account, EpochRow, NewAccount};
+pub use account::{Account, EpochRow, GoodDay, NewAccount};
 pub use conversation::{Conversation, ConversationCursor, NewConversation};
 pub use error::{Outage, StoreError};
 pub use import::{ImportReport, NewAccountWithKeys};

@@ -23,6 +23,7 @@ queries! {
     ACCOUNT_LIST = "account_list",
     ACCOUNT_LOAD_CHANGED = "account_load_changed",
     ACCOUNT_OPERATOR_ANY = "account_operator_any",
+    ACCOUNT_PROMOTE = "account_promote",
     ACCOUNT_RECORD_GOOD_DAY = "account_record_good_day",
     ACCOUNT_SET_EMAIL = "account_set_email",
     ACCOUNT_SET_LOCALE = "account_set_locale",

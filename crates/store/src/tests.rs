@@ -18,12 +18,17 @@ fn options(path: &Path) -> StoreOptions {
     StoreOptions::new(StoreUrl::Sqlite(path.to_owned()), master_key())
 }
 
-fn with_second(script: &'static str) -> Vec<Migration> {
-    let second = Migration { version: 2, name: "0002_test", sqlite: script, postgres: script };
-    MIGRATIONS.iter().copied().chain([second]).collect()
+/// The version after all there are.
+fn next_version() -> i64 {
+    MIGRATIONS.last().unwrap().version + 1
 }
 
-async fn made_at_version_1(path: &Path) {
+fn with_next(script: &'static str) -> Vec<Migration> {
+    let next = Migration { version: next_version(), name: "test", sqlite: script, postgres: script };
+    MIGRATIONS.iter().copied().chain([next]).collect()
+}
+
+async fn made_at_this_version(path: &Path) {
     let store = Store::open(options(path)).await.unwrap();
     store.set_setting("colour", "blue").await.unwrap();
     store.close().await;
@@ -33,28 +38,31 @@ async fn made_at_version_1(path: &Path) {
 async fn a_file_is_copied_aside_before_it_is_migrated_and_the_copy_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rempart.db");
-    made_at_version_1(&path).await;
-    let store =
-        open(options(&path), &with_second("-- Why: test.\nCREATE TABLE extra (id INTEGER NOT NULL PRIMARY KEY)"))
-            .await
-            .unwrap();
+    made_at_this_version(&path).await;
+    let store = open(options(&path), &with_next("-- Why: test.\nCREATE TABLE extra (id INTEGER NOT NULL PRIMARY KEY)"))
+        .await
+        .unwrap();
     assert_eq!(store.get_setting("colour").await.unwrap().as_deref(), Some("blue"));
     store.close().await;
-    let copy = Store::open(options(&beside(&path, "before-0002"))).await.unwrap();
+    let copy = Store::open(options(&beside(&path, &format!("before-{:04}", next_version())))).await.unwrap();
     assert_eq!(copy.get_setting("colour").await.unwrap().as_deref(), Some("blue"));
     copy.close().await;
-    assert!(matches!(Store::open(options(&path)).await, Err(StoreError::TooNew { found: 2, known: 1 })));
+    let (newer, known) = (next_version(), next_version() - 1);
+    let opened = Store::open(options(&path)).await;
+    assert!(matches!(opened, Err(StoreError::TooNew { found, known: ours }) if found == newer && ours == known));
 }
 
 #[tokio::test]
 async fn a_failing_migration_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rempart.db");
-    made_at_version_1(&path).await;
-    let broken = with_second(
+    made_at_this_version(&path).await;
+    let broken = with_next(
         "-- Why: test.\nCREATE TABLE extra (id INTEGER NOT NULL PRIMARY KEY); INSERT INTO nowhere VALUES (1)",
     );
-    assert!(matches!(open(options(&path), &broken).await, Err(StoreError::Migration { version: 2, .. })));
+    assert!(
+        matches!(open(options(&path), &broken).await, Err(StoreError::Migration { version, .. }) if version == next_version())
+    );
     let store = Store::open(options(&path)).await.unwrap();
     assert_eq!(store.get_setting("colour").await.unwrap().as_deref(), Some("blue"));
     store.close().await;

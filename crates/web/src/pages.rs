@@ -150,6 +150,11 @@ impl<'a> Frame<'a> {
         })
     }
 
+    /// Worth a word to everybody.
+    fn is_on_guard(&self, posture: &Posture) -> bool {
+        *posture != Posture::Calm
+    }
+
     fn standing(&self, standing: &Standing) -> String {
         self.w.t(match standing {
             Standing::Suspended => "standing-suspended",

@@ -147,5 +147,6 @@ pub(crate) fn request(prompt: Prompt) -> GenerateRequest {
         extra: Vec::new(),
         account: Some(AccountId::from_bits(1)),
         band: Standing::Member,
+        prefill_slice: None,
     }
 }

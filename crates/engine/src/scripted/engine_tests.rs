@@ -23,6 +23,7 @@ fn request(messages: &str, max_tokens: Option<u32>) -> Arc<GenerateRequest> {
         extra: Vec::new(),
         account: None,
         band: Band::Member,
+        prefill_slice: None,
     })
 }
 

@@ -27,6 +27,7 @@ fn request() -> GenerateRequest {
         extra: vec![("tools".to_owned(), raw(r#"[ {"type":"function"} ]"#)), ("thinking".to_owned(), raw("1.50"))],
         account: Some(AccountId::from_bits(5)),
         band: Band::Member,
+        prefill_slice: None,
     }
 }
 

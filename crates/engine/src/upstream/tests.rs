@@ -52,6 +52,7 @@ fn request() -> Arc<GenerateRequest> {
         extra: Vec::new(),
         account: None,
         band: Band::Member,
+        prefill_slice: None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use rempart_domain::{AccountName, GateLevel, Posture, ReasonCode, Role, Secret, Standing};
+use rempart_domain::{AccountName, GateLevel, ReasonCode, Role, Secret, Standing};
 use rempart_identity::HashLane;
 use rempart_store::{LinkPurpose, NewAccount, StoreError};
 use rempart_web::{ConsoleView, EngineRow, FirstRunView, ServiceState, SignInView};
@@ -90,7 +90,7 @@ pub async fn home(call: Call) -> Answer {
     let view = ConsoleView {
         version: gateway.config.version,
         uptime_s: gateway.uptime().as_secs(),
-        posture: Posture::Calm,
+        posture: gateway.posture.level(),
         gate: gateway.config.registration,
         storage: status_of(gateway).storage,
         served_per_min: figures.served,
@@ -128,7 +128,7 @@ pub async fn status(call: Call) -> Answer {
     json(
         StatusCode::OK,
         &json!({
-            "version": gateway.config.version, "uptime_s": gateway.uptime().as_secs(), "posture": "calm",
+            "version": gateway.config.version, "uptime_s": gateway.uptime().as_secs(), "posture": gateway.posture.level().as_str(),
             "gate": level.as_str(), "connections": gateway.connections.open(), "engines": engines,
             "requests_last_minute": figures.served, "refused_last_minute": figures.refused,
             "observations_lost": gateway.observer.lost(),
@@ -155,7 +155,10 @@ pub async fn journal(call: Call) -> Answer {
             })
         })
         .collect();
-    json(StatusCode::OK, &json!({ "data": data, "next": null, "at": rfc3339(call.gateway.clock.seconds()) }))
+    let events = call.gateway.journal.events(100);
+    let events: Vec<_> = events.iter().map(|e| json!({ "at": rfc3339(e.at), "what": e.what })).collect();
+    let at = rfc3339(call.gateway.clock.seconds());
+    json(StatusCode::OK, &json!({ "data": data, "events": events, "next": null, "at": at }))
 }
 
 fn query_link(call: &Call) -> Option<String> {

@@ -61,6 +61,7 @@ pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<P
         extra: asked.extra,
         account: ctx.principal.account,
         band: ctx.band,
+        prefill_slice: None,
     };
     let input = lane.engine.estimate(&request).input;
     let context_len = context_len_of(&lane, &request.model);

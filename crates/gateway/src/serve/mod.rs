@@ -12,6 +12,7 @@ pub mod drive;
 pub mod generation;
 pub mod keys;
 pub mod pages;
+pub mod posture;
 pub mod public;
 pub mod registry;
 
@@ -164,6 +165,8 @@ handlers! {
     MetricsPage => console::metrics,
     ConsoleStatus => console::status,
     ConsoleJournal => console::journal,
+    ConsolePosture => posture::show,
+    SetPosture => posture::set,
 }
 
 /// Reads the body and asks the router.

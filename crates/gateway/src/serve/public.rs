@@ -58,6 +58,7 @@ pub fn status_of(gateway: &Gateway) -> StatusView {
         gate: gateway.config.registration,
         answers,
         storage,
+        posture: gateway.posture.level(),
     }
 }
 
@@ -92,6 +93,7 @@ pub async fn status_json(call: Call) -> Answer {
                 "storage": word(view.storage),
             },
             "gate": view.gate.as_str(),
+            "posture": view.posture.as_str(),
         }),
     )
 }

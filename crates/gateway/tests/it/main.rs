@@ -18,4 +18,5 @@ mod hostile;
 mod listener;
 mod owners;
 mod pages;
+mod posture;
 mod world;

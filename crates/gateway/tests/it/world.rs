@@ -14,7 +14,7 @@ use rempart_domain::GateLevel;
 use rempart_engine::Engine;
 use rempart_engine::routing::Engines;
 use rempart_engine::scripted::{AnswerKind, ScriptedEngine, ScriptedOptions};
-use rempart_gateway::{Clock, Gateway, GatewayConfig, Limits, Parts, Tasks, listen};
+use rempart_gateway::{Clock, Gateway, GatewayConfig, Limits, Parts, PostureControl, StandingRules, Tasks, listen};
 use rempart_identity::{HashPool, HashPoolOptions, HashPrice, Keyring, KnownKeys, Revocations};
 use rempart_store::{MasterKey, Store, StoreOptions, StoreUrl};
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ pub struct World {
     pub store: Store,
     pub keyring: Arc<Keyring>,
     pub revocations: Arc<Revocations>,
+    pub posture: Arc<PostureControl>,
     pub url: String,
     pub console_url: String,
     pub address: std::net::SocketAddr,
@@ -87,6 +88,7 @@ impl World {
         let url = format!("http://{address}");
         let console_url = format!("http://{}", console.local_addr().unwrap());
         let (keyring, revocations) = (Keyring::in_memory().unwrap(), Arc::new(Revocations::default()));
+        let posture = PostureControl::new(Arc::clone(&revocations));
         let price = HashPrice { memory_kib: 64, passes: 1, lanes: 1 };
         let gateway = Gateway::new(Parts {
             config: GatewayConfig {
@@ -95,6 +97,7 @@ impl World {
                 trusted_proxies: Vec::new(),
                 site: rempart_web::Site::default(),
                 registration: setup.registration,
+                standing: StandingRules::default(),
                 session_days: 30,
                 version: "0.0.0",
             },
@@ -104,13 +107,27 @@ impl World {
             revocations: Arc::clone(&revocations),
             known_keys: KnownKeys::default(),
             hash_pool: HashPool::new(HashPoolOptions { price, ..HashPoolOptions::default() }).unwrap(),
+            posture: Arc::clone(&posture),
             store: store.clone(),
             engines: Arc::new(Engines::new(engines, BTreeMap::new(), "script-1")),
             tasks: tasks.clone(),
         });
         gateway.listen(vec![listener], Some(console));
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Self { gateway, engine, store, keyring, revocations, url, console_url, address, client, tasks, _dir: dir }
+        Self {
+            gateway,
+            engine,
+            store,
+            keyring,
+            revocations,
+            posture,
+            url,
+            console_url,
+            address,
+            client,
+            tasks,
+            _dir: dir,
+        }
     }
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {

@@ -228,6 +228,11 @@ impl HashPool {
         refused.map_err(|wait| shared.busy(wait))
     }
 
+    /// Most jobs that wait in one lane.
+    pub fn queue_len_max(&self) -> usize {
+        self.shared.options.queue_len_max
+    }
+
     /// Figures for metrics.
     pub fn load(&self) -> HashPoolLoad {
         let state = self.shared.lock();

@@ -65,6 +65,7 @@ pub(super) async fn set(platform: &Platform, mut change: AccountChange) -> Resul
     if let Some(standing) = standing {
         platform.store.set_standing(account.id, standing).await?;
         platform.revocations.set_standing(account.id, standing, ChangedBy::Operator)?;
+        platform.revocations.reinstate(account.id);
     }
     if let Some(role) = role {
         platform.store.set_role(account.id, role).await?;

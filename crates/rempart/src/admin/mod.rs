@@ -8,6 +8,7 @@ mod account;
 mod door;
 mod import;
 mod key;
+mod posture;
 mod socket;
 
 use rempart_identity::{HashError, IdentityError};
@@ -79,6 +80,15 @@ pub(crate) enum Command {
     KeyRevoke {
         /// `k_…`.
         id: String,
+    },
+    /// The posture in force.
+    PostureShow,
+    /// Declares a posture, or leaves it to the pressure.
+    PostureSet {
+        /// A level; `None` is the pressure.
+        level: Option<String>,
+        /// For so many seconds.
+        for_s: Option<i64>,
     },
     /// Writes a copy of the store.
     Backup {
@@ -155,6 +165,8 @@ pub(crate) enum Reply {
         /// Newest first.
         data: Vec<KeyRow>,
     },
+    /// The posture in force.
+    Posture(posture::PostureRow),
     /// It was not done.
     Refused {
         /// Which exit code it is worth.
@@ -297,6 +309,8 @@ async fn dispatch(platform: &Platform, command: Command) -> Result<Reply, AdminE
         }
         Command::KeyList { account } => key::list(platform, account).await,
         Command::KeyRevoke { id } => key::revoke(platform, &id).await,
+        Command::PostureShow => Ok(posture::show(platform)),
+        Command::PostureSet { level, for_s } => posture::set(platform, level, for_s).await,
         Command::Backup { to } => {
             if !to.is_absolute() || to.exists() {
                 return Err(AdminError::refuse(format!("{} is there already, or is no absolute path", to.display())));

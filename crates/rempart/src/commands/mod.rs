@@ -9,6 +9,7 @@ pub(crate) mod engine;
 pub(crate) mod key;
 pub(crate) mod migrate;
 pub(crate) mod model;
+pub(crate) mod posture;
 pub(crate) mod serve;
 
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ pub(crate) fn run(globals: &Globals, command: Command) -> Result<ExitCode, Failu
         Command::Restore(args) => done(on_runtime(backup::restore(globals, args))),
         Command::Account(args) => on_runtime(account::run(globals, args)),
         Command::Key(args) => done(on_runtime(key::run(globals, args))),
+        Command::Posture(args) => done(on_runtime(posture::run(globals, args.what))),
         Command::Model(args) => on_runtime(model::run(globals, args)),
         Command::Engine(args) => engine::run(args),
         Command::Bench(args) => bench::run(args),

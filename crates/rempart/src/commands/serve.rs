@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rempart_domain::{GateLevel, UnixSeconds};
-use rempart_gateway::{Gateway, GatewayConfig, Parts, Tasks, listen};
+use rempart_gateway::{Gateway, GatewayConfig, Parts, StandingRules, Tasks, listen};
 use rempart_identity::random;
 use rempart_store::LinkPurpose;
 use tokio::net::TcpListener;
@@ -171,6 +171,11 @@ fn parts(config: &Config, platform: &Platform, fleet: &Fleet, ports: &Ports, tas
                 RegistrationLevel::Closed => GateLevel::Closed,
                 _ => GateLevel::Open,
             },
+            standing: StandingRules {
+                member_after_days: u32::from(config.standing.member_after_days),
+                member_after_good_days: u32::from(config.standing.member_after_good_days),
+                trusted_after_days: u32::from(config.standing.trusted_after_days),
+            },
             session_days: u32::try_from(config.limits.platform.session_days).unwrap_or(u32::MAX),
             version: VERSION,
         },
@@ -180,6 +185,7 @@ fn parts(config: &Config, platform: &Platform, fleet: &Fleet, ports: &Ports, tas
         revocations: Arc::clone(&platform.revocations),
         known_keys: platform.known_keys.clone(),
         hash_pool: hash_pool(&config.limits.platform)?,
+        posture: Arc::clone(&platform.posture),
         store: platform.store.clone(),
         engines: Arc::clone(&fleet.engines),
         tasks: tasks.clone(),

@@ -36,7 +36,7 @@ on_both! {
         let without_end = text.trim_end().rsplit_once('\n').unwrap().0.to_owned();
         let lines: Vec<&str> = text.lines().collect();
         let without_a_row = lines.iter().filter(|line| !line.contains("\"ada\"")).copied().collect::<Vec<_>>().join("\n");
-        let of_a_newer_program = text.replacen("\"schema\":1", "\"schema\":99", 1);
+        let of_a_newer_program = text.replacen("\"schema\":", "\"schema\":99", 1);
         for broken in [without_end, without_a_row, of_a_newer_program, "nonsense".to_owned(), String::new(), text.replace("account", "pg_user")] {
             let file = fx.dir.path().join("broken");
             std::fs::write(&file, broken).unwrap();

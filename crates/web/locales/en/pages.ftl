@@ -193,6 +193,7 @@ status-answers = Answers, in the chat and by the API
 status-sign-in = Sign-in
 status-registration = Registration
 status-storage = Storing conversations
+status-incident = Many more requests than usual are coming in. Members are served first; newcomers may have to wait.
 status-note = This page is made by the service itself, from what it measures. If it does not open at all, nothing works.
 
 console-name = Console

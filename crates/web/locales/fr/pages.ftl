@@ -196,6 +196,7 @@ status-answers = Réponses, en conversation et par l’API
 status-sign-in = Connexion
 status-registration = Inscriptions
 status-storage = Conservation des conversations
+status-incident = Les demandes sont bien plus nombreuses que d’habitude. Les membres sont servis d’abord ; les nouveaux venus devront peut-être patienter.
 status-note = Cette page est faite par le service lui-même, d’après ce qu’il mesure. Si elle ne s’ouvre pas du tout, rien ne fonctionne.
 
 console-name = Console

@@ -168,6 +168,7 @@ status-answers = 回答（对话与 API）
 status-sign-in = 登录
 status-registration = 注册
 status-storage = 保存对话
+status-incident = 目前请求远多于平时。成员优先得到服务，新用户可能需要等待。
 status-note = 本页由服务自身根据实测生成。如果连本页也打不开，则全部不可用。
 
 console-name = 控制台

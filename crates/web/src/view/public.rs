@@ -1,6 +1,6 @@
 //! Views that anybody may see: refusals and the status page.
 
-use rempart_domain::{GateLevel, ReasonCode, UnixSeconds};
+use rempart_domain::{GateLevel, Posture, ReasonCode, UnixSeconds};
 
 /// A refusal as a page: what happened, what it means for you, what to do, how long.
 #[derive(Debug, Clone, Copy)]
@@ -44,4 +44,6 @@ pub struct StatusView {
     pub answers: ServiceState,
     /// Keeping conversations.
     pub storage: ServiceState,
+    /// The declared state.
+    pub posture: Posture,
 }
