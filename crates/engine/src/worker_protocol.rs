@@ -71,6 +71,8 @@ pub struct GenerateParams {
     pub salt: Option<u64>,
     /// The band's number: when room runs out, higher ones are read first and cut last.
     pub rank: u8,
+    /// Its prompt is read so many tokens a step beside those without a slice.
+    pub prefill_slice: Option<u32>,
 }
 
 /// A prompt on the wire.
@@ -381,6 +383,7 @@ mod tests {
             is_json_object: false,
             salt: None,
             rank: 3,
+            prefill_slice: None,
         }));
         let mut wire = Vec::new();
         encode_frame(&mut wire, &frame, TO_WORKER_FRAME_BYTES_MAX).unwrap();

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rempart_admission::controller::{Controller, ControllerLimits, Reading};
+use rempart_admission::prefill::PrefillPace;
 use rempart_admission::{
     AccountKey, Capacity, CohortId, Decision, Grant, Limits as MachineLimits, Machine, Offer, Share, Shares, Snapshot,
     TicketId, Verdict,
@@ -42,6 +44,10 @@ struct Inner {
     machine: Machine,
     capacity: rempart_engine::Capacity,
     posture: Posture,
+    /// How much of the engine is used, by the time between its tokens and by what it holds back.
+    controller: Controller,
+    /// How fast it reads prompts, where it reads them whole.
+    prefill: Option<PrefillPace>,
     waiting: HashMap<TicketId, oneshot::Sender<Result<Grant, Refusal>>>,
     /// Those that run on borrowed capacity and can be told to stop.
     borrowers: HashMap<TicketId, CancellationToken>,
@@ -79,6 +85,13 @@ pub struct Permit {
     lane: Arc<Lane>,
     ticket: TicketId,
     usage: Usage,
+    started: Millis,
+    /// Of its prompt, as far as is known.
+    input: TokenCount,
+    /// When the last token came.
+    last_token: Option<Millis>,
+    /// In slices of how many tokens the engine reads the prompt.
+    pub prefill_slice: Option<TokenCount>,
     /// Cancelled when the capacity was borrowed and a member needs it.
     pub revoked: CancellationToken,
     /// How long it waited.
@@ -89,7 +102,8 @@ impl Lane {
     /// A lane before `engine`. `seed` spreads `Retry-After`.
     pub fn new(engine: Arc<dyn Engine>, limits: &Limits, clock: Arc<Clock>, seed: u64) -> Arc<Self> {
         let capacity = engine.capacity();
-        let machine = Machine::new(machine_limits(capacity, limits), seed);
+        let slice = engine.prefill_slice();
+        let machine = Machine::new(machine_limits(capacity, slice, limits), seed);
         Arc::new(Self {
             engine,
             clock,
@@ -98,6 +112,8 @@ impl Lane {
                 machine,
                 capacity,
                 posture: Posture::Calm,
+                controller: Controller::new(ControllerLimits::new(machine_capacity(capacity))),
+                prefill: slice.is_none().then(PrefillPace::default),
                 waiting: HashMap::new(),
                 borrowers: HashMap::new(),
                 decisions: Vec::new(),
@@ -156,7 +172,17 @@ impl Lane {
             }
             Err(verdict) => verdict.map_err(refusal)?,
         };
-        Ok(Permit { lane: Arc::clone(self), ticket, usage: Usage::default(), revoked, waited: granted.waited })
+        Ok(Permit {
+            lane: Arc::clone(self),
+            ticket,
+            usage: Usage::default(),
+            started: self.clock.now(),
+            input: want.input,
+            last_token: None,
+            prefill_slice: granted.prefill_slice,
+            revoked,
+            waited: granted.waited,
+        })
     }
 
     /// Passes decisions on to those they are about. A start that nobody waits for any more is given back, which may start others.
@@ -205,9 +231,23 @@ impl Lane {
         let mut inner = self.inner();
         let mut decisions = std::mem::take(&mut inner.decisions);
         let now = self.clock.now();
+        let load = self.engine.load();
         if capacity != inner.capacity {
             inner.capacity = capacity;
-            inner.machine.set_capacity(now, machine_capacity(capacity), &mut decisions);
+            inner.controller.reset(now, machine_capacity(capacity));
+        }
+        if let Some(load) = load {
+            let kv_tokens_used = u64::from(load.kv_tokens_used);
+            inner.controller.observe_reading(now, Reading { waiting: load.waiting, kv_tokens_used });
+        }
+        let before = inner.machine.snapshot();
+        inner.controller.observe_in_flight(before.groups.iter().map(|group| group.in_flight).sum());
+        let _changed = inner.controller.tick(now);
+        let budget = inner.controller.capacity();
+        let prefill_tokens = inner.prefill.map_or(budget.prefill_tokens, |pace| pace.burst(now, budget.prefill_tokens));
+        let wanted = Capacity { prefill_tokens, ..budget };
+        if wanted != before.capacity {
+            inner.machine.set_capacity(now, wanted, &mut decisions);
         }
         if posture != inner.posture {
             inner.posture = posture;
@@ -234,7 +274,7 @@ const fn machine_capacity(capacity: rempart_engine::Capacity) -> Capacity {
     Capacity { sequences: capacity.sequences, kv_tokens, prefill_tokens: if burst == 0 { 1 } else { burst } }
 }
 
-fn machine_limits(capacity: rempart_engine::Capacity, limits: &Limits) -> MachineLimits {
+fn machine_limits(capacity: rempart_engine::Capacity, slice: Option<TokenCount>, limits: &Limits) -> MachineLimits {
     let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     let defaults = MachineLimits::new(machine_capacity(capacity));
     let strangers_percent = u8::try_from(100_u64.saturating_sub(limits.members_share_percent).min(100)).unwrap_or(35);
@@ -243,7 +283,8 @@ fn machine_limits(capacity: rempart_engine::Capacity, limits: &Limits) -> Machin
         *share = Share { strangers_percent: share.strangers_percent.min(strangers_percent), ..*share };
     }
     MachineLimits {
-        shares: Shares { by_posture, ..defaults.shares },
+        shares: Shares { by_posture, prefill_slice: slice.unwrap_or(defaults.shares.prefill_slice), ..defaults.shares },
+        prompts_are_whole: slice.is_none(),
         queue_len_per_account: small(limits.queue_len_per_account),
         queue_len_per_cohort: small(limits.queue_len_per_cohort),
         queue_len_per_group: small(limits.queue_len),
@@ -306,6 +347,7 @@ impl Permit {
     /// The engine counted the prompt.
     pub fn true_up(&mut self, input: TokenCount) {
         self.usage.input = input;
+        self.input = input;
         let ticket = self.ticket;
         self.lane.with_machine(|machine, now, out| machine.true_up(now, ticket, input, out));
     }
@@ -313,13 +355,31 @@ impl Permit {
     /// `output` more tokens came.
     pub fn progress(&mut self, output: TokenCount) {
         self.usage.output += output;
-        let ticket = self.ticket;
-        self.lane.with_machine(|machine, now, out| machine.progress(now, ticket, output, out));
+        let mut inner = self.lane.inner();
+        let now = self.lane.clock.now();
+        match self.last_token.replace(now) {
+            // Several tokens may come as one piece.
+            Some(last) => inner.controller.observe_gap(Millis(now.since(last).0 / u64::from(output.0.max(1)))),
+            None => {
+                let (tokens, took) = (u64::from(self.input.0), now.since(self.started));
+                if let Some(pace) = &mut inner.prefill {
+                    pace.observe(now, tokens, took);
+                }
+            }
+        }
+        let mut decisions = std::mem::take(&mut inner.decisions);
+        inner.machine.progress(now, self.ticket, output, &mut decisions);
+        self.lane.carry_out(inner, decisions);
     }
 
     /// What it cost in the end.
     pub const fn set_usage(&mut self, usage: Usage) {
         self.usage = usage;
+    }
+
+    /// Whether a token has come.
+    pub const fn has_begun(&self) -> bool {
+        self.last_token.is_some()
     }
 
     /// What it has cost so far.

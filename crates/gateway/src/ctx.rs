@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rempart_domain::{Band, Principal, RequestId};
 
+use crate::door::Manners;
 use crate::observe::Observation;
 use crate::routes::Route;
 
@@ -54,6 +55,8 @@ pub struct ConnFacts {
     pub source: Source,
     /// True if `peer` is a configured proxy, whose `Forwarded` is believed.
     pub is_trusted_proxy: bool,
+    /// How it behaved.
+    pub(crate) manners: Arc<Manners>,
 }
 
 /// What is known of one request.
@@ -75,6 +78,8 @@ pub struct Ctx {
     pub band: Band,
     /// What the key allows beyond its scope.
     pub key: Option<Arc<rempart_identity::KnownKey>>,
+    /// Its connection is of one request at a time.
+    pub is_http1: bool,
     /// What is written down at its end.
     pub observation: Arc<Observation>,
 }

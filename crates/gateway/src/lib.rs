@@ -11,6 +11,7 @@ pub mod clock;
 mod cookies;
 mod cors;
 pub mod ctx;
+mod door;
 mod health;
 pub mod identify;
 pub mod limits;
@@ -19,6 +20,7 @@ mod memory;
 pub mod meter;
 pub mod metrics;
 pub mod observe;
+mod pace;
 pub mod path;
 pub mod posture;
 mod pressure;
@@ -141,6 +143,7 @@ pub struct Gateway {
     pub(crate) journal: Arc<Journal>,
     pub(crate) metering: Arc<Metering>,
     pub(crate) connections: Arc<Connections>,
+    pub(crate) pacer: pace::Pacer,
     pub(crate) console_connections: Arc<Connections>,
     pub(crate) generations: Arc<Generations>,
     /// Look-ups of unknown keys at once.
@@ -195,6 +198,7 @@ impl Gateway {
             standings: standing::Standings::new(config.standing, limits.demoted_members_percent),
             metering: Metering::new(limits.usage_rows, Arc::clone(&clock)),
             connections: Arc::default(),
+            pacer: pace::Pacer::new(limits.refusals_held, limits.refusal_hold_ms, random_seed()),
             console_connections: Arc::default(),
             generations: Arc::new(Generations::new(as_usize(limits.generations_parked))),
             key_lookups: Semaphore::new(as_usize(limits.key_lookups)),

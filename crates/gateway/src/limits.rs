@@ -55,6 +55,9 @@ macro_rules! limits {
 limits! {
     connections = 8192, "open connections of the public listeners together";
     connections_per_source = 512, "open connections from one source (an IPv4 address, an IPv6 /64)";
+    connections_reserved_percent = 20, "share of the public connections that is kept for networks where members were seen lately";
+    refusals_held = 8192, "refusals to strangers that are held back at once; beyond it the greediest loses its connection";
+    refusal_hold_ms = 5000, "longest time that a refusal to a stranger who keeps asking is held back";
     connections_console = 256, "open connections of the console's listener: a flood of the public ones never keeps operators out";
     header_deadline_ms = 5000, "time for a request's head to arrive, from its first byte or from the connection";
     body_deadline_ms = 20000, "time for a request's body to arrive";

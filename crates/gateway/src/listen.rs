@@ -4,7 +4,6 @@
 //! request: reads and writes note the time in atomics, the watchdog looks at them every few seconds and ends the connection that has
 //! stalled. What must stay true: a connection over a cap costs an accept and a reset; nothing here allocates by what a caller says.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -22,6 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::Gateway;
 use crate::ctx::{ConnFacts, Side, Source};
+pub use crate::door::Connections;
+use crate::door::{Caps, Place};
 
 /// Pending connections that the kernel holds for us.
 const BACKLOG: i32 = 4096;
@@ -41,61 +42,6 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
-}
-
-/// Counts open connections, all together and by source. Bounded by the number of connections.
-#[derive(Debug, Default)]
-pub struct Connections {
-    open: AtomicUsize,
-    refused: AtomicU64,
-    by_source: Mutex<HashMap<Source, u32>>,
-}
-
-/// A place among the open connections, given back on drop.
-#[derive(Debug)]
-struct Place {
-    connections: Arc<Connections>,
-    source: Source,
-}
-
-impl Connections {
-    /// Open connections of the public listeners.
-    pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    /// Connections turned away since the start.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    fn take(self: &Arc<Self>, source: Source, max: u64, max_per_source: u64) -> Option<Place> {
-        let mut by_source = self.by_source.lock().ok()?;
-        if self.open.load(Ordering::Relaxed) as u64 >= max {
-            return None;
-        }
-        let count = by_source.entry(source).or_insert(0);
-        if u64::from(*count) >= max_per_source {
-            return None;
-        }
-        *count += 1;
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Some(Place { connections: Arc::clone(self), source })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.connections.open.fetch_sub(1, Ordering::Relaxed);
-        if let Ok(mut by_source) = self.connections.by_source.lock()
-            && let Some(count) = by_source.get_mut(&self.source)
-        {
-            *count -= 1;
-            if *count == 0 {
-                by_source.remove(&self.source);
-            }
-        }
-    }
 }
 
 /// What a connection's reads, writes and requests note for its watchdog. Times are milliseconds of the platform's clock.
@@ -266,29 +212,30 @@ fn admit_connection(gateway: &Arc<Gateway>, stream: TcpStream, peer: SocketAddr,
     let source = Source::of(peer.ip());
     let is_trusted_proxy = gateway.config.trusted_proxies.iter().any(|p| p.contains(peer.ip()));
     let per_source = if is_trusted_proxy { u64::MAX } else { gateway.limits.connections_per_source };
-    let limits = &gateway.limits;
+    let (limits, now) = (&gateway.limits, gateway.clock.now());
     let place = match side {
-        Side::Public => gateway.connections.take(source, limits.connections, per_source),
+        Side::Public => {
+            let reserved = limits.connections / 100 * limits.connections_reserved_percent.min(100);
+            gateway.connections.take(source, Caps { all: limits.connections, per_source, reserved }, now)
+        }
         Side::Console => {
-            gateway.console_connections.take(source, limits.connections_console, limits.connections_console)
+            let all = limits.connections_console;
+            gateway.console_connections.take(source, Caps { all, per_source: all, reserved: 0 }, now)
         }
     };
     let Some(place) = place else {
         gateway.counters.connections_refused.increment(1);
-        if side == Side::Public {
-            gateway.connections.refused.fetch_add(1, Ordering::Relaxed);
-        }
         // Closing with zero linger sends a reset and leaves no socket in TIME_WAIT.
         let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         return;
     };
     let _ = stream.set_nodelay(true);
-    let conn = Arc::new(ConnFacts { peer, side, source, is_trusted_proxy });
+    let manners = Arc::clone(&place.manners);
+    let conn = Arc::new(ConnFacts { peer, side, source, is_trusted_proxy, manners });
     gateway.tasks.spawn_light(serve_connection(Arc::clone(gateway), stream, conn, place));
 }
 
 async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, conn: Arc<ConnFacts>, place: Place) {
-    let _place = place;
     let pulse = Arc::new(Pulse::default());
     let now = gateway.clock.now().0;
     pulse.idle_since.store(now, Ordering::Relaxed);
@@ -307,9 +254,15 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, conn: Arc<Co
     tokio::pin!(served);
     let draining = gateway.draining.clone();
     let mut is_draining = false;
+    let mut is_closing = false;
     loop {
         tokio::select! {
             _ = served.as_mut() => return,
+            () = place.manners.end.notified() => return,
+            () = place.manners.close.notified(), if !is_closing => {
+                is_closing = true;
+                served.as_mut().graceful_shutdown();
+            }
             () = watchdog(&gateway, &pulse) => {
                 gateway.counters.connections_stalled.increment(1);
                 return;

@@ -103,7 +103,8 @@ impl Observation {
         self.output_tokens.store(output, Ordering::Relaxed);
     }
 
-    fn reason(&self) -> Option<ReasonCode> {
+    /// The refusal that was written down.
+    pub(crate) fn reason(&self) -> Option<ReasonCode> {
         ReasonCode::ALL.get(usize::from(self.reason.load(Ordering::Relaxed))).copied()
     }
 }

@@ -18,7 +18,7 @@ use crate::listen::Serving;
 use crate::observe::{Observation, Watch};
 use crate::refusal::Refusal;
 use crate::routes;
-use crate::{Gateway, cors, health, respond, serve};
+use crate::{Gateway, cors, health, pace, respond, serve};
 
 /// Serves one request: listen → identify → admit → serve → meter, observed at the end of its body.
 pub async fn run(
@@ -55,8 +55,12 @@ pub async fn run(
 
     // 5. Standing, through the one function: frozen snapshot, then demotions, then what session or key carries.
     let band = gateway.revocations.band(&principal);
+    if band.is_member() {
+        gateway.connections.note_member(&conn.manners, conn.source, gateway.clock.now());
+    }
     let observation = Arc::new(Observation::default());
-    let ctx = Ctx { request_id, conn, source, arrived, route, principal, band, key, observation };
+    let is_http1 = parts.version <= http::Version::HTTP_11;
+    let ctx = Ctx { request_id, conn, source, arrived, route, principal, band, key, is_http1, observation };
     let watch = Watch::new(Arc::clone(&gateway.observer), &ctx, gateway.clock.now());
 
     // 6. May they? One function before every protocol, then where the call came from, then whether we are stopping.
@@ -65,15 +69,52 @@ pub async fn run(
         _ => check(&gateway, &ctx, &parts, found.is_some()),
     };
     if let Err(refusal) = checked {
-        return finish(&gateway, respond::refuse(&gateway, &ctx, &parts, refusal), &ctx, watch, serving, origin);
+        let response = respond::refuse(&gateway, &ctx, &parts, refusal);
+        let response = pace(&gateway, &ctx, response).await;
+        return finish(&gateway, response, &ctx, watch, serving, origin);
     }
 
     // 7. Serve: admission to the scarce resource, work, metering. Axum's router is asked here and nowhere else.
     let ctx = Arc::new(ctx);
     let response = serve::call(&gateway, Arc::clone(&ctx), parts, incoming).await;
 
-    // 8. Observe: one content-free record at the end of the body, however it ends.
+    // 8. A refusal to a stranger who keeps asking comes ever later; a member's at once.
+    let response = pace(&gateway, &ctx, response).await;
+
+    // 9. Observe: one content-free record at the end of the body, however it ends.
     finish(&gateway, response, &ctx, watch, serving, origin)
+}
+
+/// Step 8: see [`crate::pace`].
+async fn pace(gateway: &Gateway, ctx: &Ctx, mut response: Response<Body>) -> Response<Body> {
+    let manners = &ctx.conn.manners;
+    if ctx.band.is_member() || ctx.conn.side != Side::Public {
+        return response;
+    }
+    let Some(reason) = ctx.observation.reason() else {
+        manners.note_served();
+        return response;
+    };
+    if !pace::is_paced(reason) {
+        return response;
+    }
+    let in_a_row = manners.note_refused();
+    let of_source = gateway.pacer.count(ctx.source, gateway.clock.now());
+    let delay = gateway.pacer.delay(in_a_row, of_source);
+    let mut held = pace::Held::ToTheEnd;
+    if !delay.is_zero() {
+        tokio::select! {
+            ended = gateway.pacer.hold(in_a_row.max(of_source), delay) => held = ended,
+            () = gateway.draining.cancelled() => {}
+        }
+    }
+    if held == pace::Held::Dropped || gateway.has_too_many_strangers() {
+        manners.close.notify_one();
+        if ctx.is_http1 {
+            response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
+    }
+    response
 }
 
 /// Step 6: the checks that need no body.

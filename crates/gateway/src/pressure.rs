@@ -141,6 +141,17 @@ impl Gateway {
         room
     }
 
+    /// From `guarded` on: whether strangers have more connections than their part of the engines would be.
+    pub(crate) fn has_too_many_strangers(&self) -> bool {
+        let percent = match self.posture.level() {
+            Posture::Calm => return false,
+            Posture::Guarded => 35,
+            Posture::Siege => 10,
+            Posture::Fortress => 5,
+        };
+        self.connections.strangers() as u64 > self.limits.connections / 100 * percent
+    }
+
     /// Closes the second: the reading that the posture is shown.
     pub(crate) fn read_pressure(&self, seen: &mut Seen) -> Reading {
         let room = self.headroom();

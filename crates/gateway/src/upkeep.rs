@@ -94,5 +94,9 @@ pub(crate) fn set_gauges(gateway: &Gateway) {
     #[allow(clippy::cast_precision_loss, reason = "a number of accounts")]
     metrics.set_gauge("rempart_demoted_accounts", &[], gateway.revocations.demoted_len() as f64);
     #[allow(clippy::cast_precision_loss, reason = "a number of connections")]
+    metrics.set_gauge("rempart_refusals_held", &[], gateway.pacer.held() as f64);
+    #[allow(clippy::cast_precision_loss, reason = "a number of connections")]
+    metrics.set_gauge("rempart_connections_ended", &[], gateway.connections.ended() as f64);
+    #[allow(clippy::cast_precision_loss, reason = "a number of connections")]
     metrics.set_gauge("rempart_connections_open", &[], gateway.connections.open() as f64);
 }

@@ -222,13 +222,19 @@ impl<'v, K: Kernel> Schedule<'v, K> {
             .iter()
             .enumerate()
             .filter(|(_, running)| !running.is_decoding())
-            .map(|(index, running)| Reader { index, left: running.left(), rank: running.rank })
+            .map(|(index, running)| Reader {
+                index,
+                left: running.left(),
+                rank: running.rank,
+                slice: running.prefill_slice,
+            })
             .collect();
         if !readers.is_empty() {
             let wanted = self.limits.chunk.min(readers.iter().map(|reader| reader.left).sum());
             while self.cells.free() < wanted && self.evict() {}
             let room = self.cells.free().min(self.limits.chunk);
-            for (index, tokens) in share_out(&mut readers, room) {
+            let beside_members = self.running.iter().any(|running| running.prefill_slice.is_none());
+            for (index, tokens) in share_out(&mut readers, room, beside_members) {
                 self.push_rows(index, tokens);
             }
         }

@@ -21,6 +21,8 @@ pub(crate) struct Job {
 pub(crate) struct Running {
     pub(crate) id: u64,
     pub(crate) rank: u8,
+    /// Its prompt is read so much a step while somebody without a slice is at work.
+    pub(crate) prefill_slice: Option<usize>,
     pub(crate) salt: Option<u64>,
     pub(crate) sequence: u32,
     /// Prompt and answer.
@@ -59,6 +61,7 @@ impl Running {
         Self {
             id: params.id,
             rank: params.rank,
+            prefill_slice: params.prefill_slice.map(|slice| slice.max(1) as usize),
             salt: params.salt,
             sequence,
             cached: held.len(),

@@ -16,6 +16,7 @@ fn params() -> GenerateParams {
         is_json_object: false,
         salt: None,
         rank: 3,
+        prefill_slice: None,
     }
 }
 

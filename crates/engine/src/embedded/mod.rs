@@ -35,6 +35,8 @@ pub const SEQUENCES_DEFAULT: u32 = 8;
 pub const KV_TOKENS_DEFAULT: u32 = 8192;
 /// Prompt tokens read in one step: 32 cost a third of the speed, 512 hold everybody up for seconds (measured on 2 cores).
 pub const CHUNK_TOKENS: u32 = 128;
+/// Of them, a stranger's beside a member's: each is a wait for every token that is being said.
+const PREFILL_SLICE: TokenCount = TokenCount(CHUNK_TOKENS / 4);
 /// Finished generations kept for prompts that begin alike, for each sequence.
 const CACHED_PER_SEQUENCE: u32 = 3;
 /// A reading older than this is no reading.
@@ -197,6 +199,10 @@ impl Engine for EmbeddedEngine {
         Capacity { sequences: self.options.sequences, kv_tokens }
     }
 
+    fn prefill_slice(&self) -> Option<TokenCount> {
+        Some(PREFILL_SLICE)
+    }
+
     fn load(&self) -> Option<EngineLoad> {
         let (load, at) = self.reading().load?;
         let is_idle = load == EngineLoad::default();
@@ -250,5 +256,6 @@ fn params_of(request: &GenerateRequest) -> GenerateParams {
         is_json_object: request.is_json_object,
         salt: request.account.map(rempart_domain::AccountId::bits),
         rank: request.band.to_u8(),
+        prefill_slice: request.prefill_slice.map(|slice| slice.0),
     }
 }

@@ -147,7 +147,8 @@ impl Driver {
     }
 
     /// Offers a generation now.
-    pub(super) fn begin(self: &Arc<Self>, input: u32, max_tokens: u32) -> Result<Running, OfferError> {
+    /// `slice` 0: the prompt is read whole.
+    pub(super) fn begin(self: &Arc<Self>, input: u32, max_tokens: u32, slice: u32) -> Result<Running, OfferError> {
         let now = self.now();
         let mut inner = self.lock();
         let answer = inner.machine.answer_tokens(input, max_tokens)?;
@@ -157,7 +158,7 @@ impl Driver {
         let record = Record { id, input, answer, offered_at: now, ..Record::default() };
         inner.flights.insert(id, Flight { cell: Arc::clone(&cell), record });
         let Inner { machine, events, .. } = &mut *inner;
-        let offered = machine.offer(now, id, input, max_tokens, events);
+        let offered = machine.offer_sliced(now, id, input, max_tokens, slice, events);
         inner.tell();
         if let Err(error) = offered {
             inner.flights.remove(&id);

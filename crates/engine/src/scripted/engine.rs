@@ -20,6 +20,9 @@ use crate::{
     GenerateRequest, ModelInfo, Prompt,
 };
 
+/// A stranger's prompt is read in slices of this many tokens.
+const PREFILL_SLICE: TokenCount = TokenCount(256);
+
 /// A scripted engine. Nothing moves before somebody awaits [`ScriptedEngine::run`].
 #[derive(Debug)]
 pub struct ScriptedEngine {
@@ -66,7 +69,8 @@ impl ScriptedEngine {
         };
         let input = asked.input;
         let mut answer = Answer::plan(&self.options, &asked.echo, &wish);
-        let running = self.driver.begin(input, answer.total()).map_err(|error| match error {
+        let slice = request.prefill_slice.map_or(0, |slice| slice.0);
+        let running = self.driver.begin(input, answer.total(), slice).map_err(|error| match error {
             OfferError::TooLong { input, kv_tokens } => EngineError::ContextLength { input, context_len: kv_tokens },
             OfferError::IdInUse => EngineError::Protocol("request id in use"),
         })?;
@@ -91,6 +95,10 @@ impl Engine for ScriptedEngine {
     fn capacity(&self) -> Capacity {
         let script = self.driver.script();
         Capacity { sequences: script.sequences, kv_tokens: script.kv_tokens }
+    }
+
+    fn prefill_slice(&self) -> Option<TokenCount> {
+        Some(PREFILL_SLICE)
     }
 
     fn load(&self) -> Option<EngineLoad> {

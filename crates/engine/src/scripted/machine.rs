@@ -7,7 +7,8 @@
 //! The life of a request: it *waits* until a sequence is free and its input and whole answer fit into the KV tokens that are
 //! not reserved (vLLM admits on the prompt alone and preempts when it was wrong; reserving the answer shows the same pressure
 //! without the recomputation). The head of the queue blocks those behind it, as in vLLM. Then it is *prefilled*: one prompt
-//! after the other at the rate of the whole engine. Then it *decodes*: token `k` (from 1) is due `k / decode_tps` seconds after
+//! after the other at the rate of the whole engine; a prompt that is read in slices goes behind all that are read whole, and its likes
+//! take turns, a slice each. Then it *decodes*: token `k` (from 1) is due `k / decode_tps` seconds after
 //! the end of its prefill, however many other sequences decode.
 
 use std::collections::{HashMap, VecDeque};
@@ -136,6 +137,9 @@ enum Phase {
     Decode,
 }
 
+/// The slice of a prompt that is read whole.
+const WHOLE: u32 = 0;
+
 #[derive(Debug, Clone, Copy)]
 struct Sequence {
     id: u64,
@@ -146,6 +150,10 @@ struct Sequence {
     input: u32,
     answer: u32,
     made: u32,
+    /// Prompt tokens read at a time; [`WHOLE`]: all of them.
+    slice: u32,
+    /// Prompt tokens to go.
+    left: u32,
     decode_from: Nanos,
 }
 
@@ -176,8 +184,12 @@ pub struct Machine {
     free: Vec<u32>,
     by_id: HashMap<u64, u32>,
     waiting: Line,
+    /// Prompts that are read whole.
     prefills: Line,
-    /// When the head of `prefills` is done.
+    /// Prompts that are read in slices, when nothing whole waits.
+    sliced: Line,
+    /// Whose prompt is being read, how many tokens of it, and when that is done.
+    reading: Option<(Place, u32)>,
     prefill_end: Nanos,
     /// In order of their next token. All sequences have the same pace, so whoever made a token goes to the back.
     decoding: Line,
@@ -202,6 +214,8 @@ impl Machine {
             by_id: HashMap::new(),
             waiting: Line::default(),
             prefills: Line::default(),
+            sliced: Line::default(),
+            reading: None,
             prefill_end: Nanos::default(),
             decoding: Line::default(),
             counts: Counts::default(),
@@ -244,12 +258,25 @@ impl Machine {
         max_tokens: u32,
         out: &mut Vec<Event>,
     ) -> Result<(), OfferError> {
+        self.offer_sliced(now, id, input, max_tokens, WHOLE, out)
+    }
+
+    /// The same; the prompt is read `slice` tokens at a time, behind all that are read whole (a slice of 0).
+    pub fn offer_sliced(
+        &mut self,
+        now: Nanos,
+        id: u64,
+        input: u32,
+        max_tokens: u32,
+        slice: u32,
+        out: &mut Vec<Event>,
+    ) -> Result<(), OfferError> {
         self.advance(now, out);
         let answer = self.answer_tokens(input, max_tokens)?;
         if self.by_id.contains_key(&id) {
             return Err(OfferError::IdInUse);
         }
-        let place = self.settle(id, input, answer);
+        let place = self.settle(id, input, answer, slice);
         self.by_id.insert(id, place.slot);
         self.waiting.places.push_back(place);
         self.counts.offered += 1;
@@ -271,10 +298,13 @@ impl Machine {
                 self.waiting.bury(&self.slots);
             }
             Phase::Prefill => {
-                let was_head = self.prefills.places.front().is_some_and(|head| head.slot == slot);
-                self.prefills.bury(&self.slots);
-                if was_head {
-                    self.start_prefill(self.now);
+                if self.reading.is_some_and(|(place, _)| place.slot == slot) {
+                    self.reading = None;
+                    self.read_next(self.now);
+                } else if sequence.slice == WHOLE {
+                    self.prefills.bury(&self.slots);
+                } else {
+                    self.sliced.bury(&self.slots);
                 }
             }
             Phase::Decode => self.decoding.bury(&self.slots),
@@ -286,7 +316,8 @@ impl Machine {
     /// Places in all lines, the dead included; for the test that they are swept.
     #[cfg(test)]
     pub(super) fn places_held(&self) -> usize {
-        self.waiting.places.len() + self.prefills.places.len() + self.decoding.places.len() + self.slots.len()
+        let lines = [&self.waiting, &self.prefills, &self.sliced, &self.decoding];
+        lines.iter().map(|line| line.places.len()).sum::<usize>() + self.slots.len()
     }
 
     /// When the next event is due; `None` while nothing runs.
@@ -312,7 +343,7 @@ impl Machine {
 
     /// The earliest step. A token goes before the end of a prefill at the same time: that keeps `decoding` in order.
     fn next_step(&self) -> Option<(Nanos, Phase)> {
-        let prefill = self.prefills.places.front().map(|_| self.prefill_end);
+        let prefill = self.reading.map(|_| self.prefill_end);
         let token = self.decoding.head(&self.slots).map(|sequence| self.token_due(sequence));
         match (token, prefill) {
             (Some(token), Some(prefill)) if prefill < token => Some((prefill, Phase::Prefill)),
@@ -351,20 +382,32 @@ impl Machine {
     }
 
     fn end_prefill(&mut self, at: Nanos) {
-        let Some(place) = self.prefills.places.pop_front() else { return };
-        self.prefills.trim(&self.slots);
+        let Some((place, tokens)) = self.reading.take() else { return };
         if let Some(sequence) = self.slots.get_mut(place.slot as usize) {
-            sequence.phase = Phase::Decode;
-            sequence.decode_from = at;
-            self.decoding.places.push_back(place);
+            sequence.left = sequence.left.saturating_sub(tokens);
+            if sequence.left > 0 {
+                self.sliced.places.push_back(place);
+            } else {
+                sequence.phase = Phase::Decode;
+                sequence.decode_from = at;
+                self.decoding.places.push_back(place);
+            }
         }
-        self.start_prefill(at);
+        self.read_next(at);
     }
 
-    /// Times the head of the prompts, which begins at `at`.
-    fn start_prefill(&mut self, at: Nanos) {
-        if let Some(sequence) = self.prefills.head(&self.slots) {
-            let nanos = (u64::from(sequence.input) * NANOS_PER_SECOND).div_ceil(u64::from(self.script.prefill_tps));
+    /// Begins the next prompt, or slice of one, at `at`, unless one is being read.
+    fn read_next(&mut self, at: Nanos) {
+        if self.reading.is_some() {
+            return;
+        }
+        let line = if self.prefills.places.is_empty() { &mut self.sliced } else { &mut self.prefills };
+        let Some(place) = line.places.pop_front() else { return };
+        line.trim(&self.slots);
+        if let Some(sequence) = self.slots.get(place.slot as usize) {
+            let tokens = if sequence.slice == WHOLE { sequence.left } else { sequence.left.min(sequence.slice) };
+            let nanos = (u64::from(tokens) * NANOS_PER_SECOND).div_ceil(u64::from(self.script.prefill_tps));
+            self.reading = Some((place, tokens));
             self.prefill_end = at.plus(nanos);
         }
     }
@@ -380,7 +423,7 @@ impl Machine {
                 return;
             }
             sequence.phase = Phase::Prefill;
-            let (id, input) = (sequence.id, sequence.input);
+            let (id, input, slice) = (sequence.id, sequence.input, sequence.slice);
             self.waiting.places.pop_front();
             self.waiting.trim(&self.slots);
             self.counts.waiting -= 1;
@@ -391,15 +434,14 @@ impl Machine {
             self.counts.kv_reserved += need;
             self.counts.kv_held += input;
             out.push(Event { at, id, kind: EventKind::Started });
-            self.prefills.places.push_back(place);
-            if self.prefills.places.len() == 1 {
-                self.start_prefill(at);
-            }
+            let line = if slice == WHOLE { &mut self.prefills } else { &mut self.sliced };
+            line.places.push_back(place);
+            self.read_next(at);
         }
     }
 
     /// Gives a request a slot.
-    fn settle(&mut self, id: u64, input: u32, answer: u32) -> Place {
+    fn settle(&mut self, id: u64, input: u32, answer: u32, slice: u32) -> Place {
         let fresh = Sequence {
             id,
             turn: 0,
@@ -408,6 +450,8 @@ impl Machine {
             input,
             answer,
             made: 0,
+            slice,
+            left: input,
             decode_from: Nanos::default(),
         };
         if let Some(slot) = self.free.pop()

@@ -204,3 +204,39 @@ fn thousands_of_sequences_make_millions_of_tokens_without_a_search() {
     }
     assert_eq!(count as u64, 4_000 * (500 + 2));
 }
+
+#[test]
+fn a_prompt_in_slices_holds_up_a_whole_one_by_a_slice_at_most() {
+    let script = Script { sequences: 4, kv_tokens: 10_000, prefill_tps: 1_000, decode_tps: 1_000, tokens: 1 };
+    let mut machine = Machine::new(script);
+    let mut events = Vec::new();
+    machine.offer_sliced(Nanos(0), 1, 2_000, 1, 250, &mut events).unwrap();
+    machine.offer_sliced(Nanos(0), 2, 500, 1, 250, &mut events).unwrap();
+    machine.offer(Nanos::from_micros(100_000), 3, 100, 1, &mut events).unwrap();
+    machine.advance(Nanos::from_micros(10_000_000), &mut events);
+    let first_token = |id: u64| {
+        let token = events.iter().find(|e| e.id == id && matches!(e.kind, EventKind::Token { index: 0 }));
+        token.unwrap().at.0 / 1_000_000
+    };
+    // The slice that was being read ends at 250 ms; then the whole prompt, then slices in turn.
+    assert_eq!(first_token(3), 351);
+    assert_eq!(first_token(2), 1_101);
+    assert_eq!(first_token(1), 2_601, "every token is read once");
+    assert_eq!(machine.counts().running, 0);
+}
+
+#[test]
+fn a_prompt_that_is_cancelled_while_it_is_read_makes_way_at_once() {
+    let script = Script { sequences: 4, kv_tokens: 10_000, prefill_tps: 1_000, decode_tps: 1_000, tokens: 1 };
+    for slice in [0, 300] {
+        let mut machine = Machine::new(script);
+        let mut events = Vec::new();
+        machine.offer_sliced(Nanos(0), 1, 1_000, 1, slice, &mut events).unwrap();
+        machine.offer_sliced(Nanos(0), 2, 100, 1, slice, &mut events).unwrap();
+        assert!(machine.cancel(Nanos::from_micros(10_000), 1, &mut events));
+        machine.advance(Nanos::from_micros(10_000_000), &mut events);
+        let token = events.iter().find(|e| e.id == 2 && matches!(e.kind, EventKind::Token { .. })).unwrap();
+        assert_eq!(token.at, Nanos::from_micros(111_000), "slice {slice}");
+        assert_eq!(machine.places_held(), 2, "both slots, no line");
+    }
+}

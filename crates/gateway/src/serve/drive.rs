@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use rempart_admission::AccountKey;
+use rempart_defense::Act;
 use rempart_domain::{Band, Millis, ReasonCode, TokenCount, Usage};
 use rempart_engine::{EngineError, EngineEvent, EngineStatus, FinishReason, GenerateRequest, Prompt};
+use rempart_metering::{Caps, caps};
 
 use crate::Gateway;
 use crate::admit::{Lane, Permit, Want, cohort_of};
@@ -21,6 +23,9 @@ use crate::serve::Call;
 use crate::serve::generation::{End, Generation};
 use crate::wire::openai::refusal_of;
 use crate::wire::parse::Asked;
+
+/// How often capacity that was lent and taken back is asked for again.
+const TRIES_MAX: usize = 8;
 
 /// Everything a generation needs to run by itself.
 pub struct Plan {
@@ -65,8 +70,18 @@ pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<P
     };
     let input = lane.engine.estimate(&request).input;
     let context_len = context_len_of(&lane, &request.model);
-    let asked_output = output_cap(gateway, ctx.band, request.max_tokens, context_len);
-    let (reserved, cap, expected) = gateway.metering.reserve(ctx, &request.model, input, asked_output)?;
+    let caps = caps_of(gateway, ctx.band);
+    if input > caps.input {
+        let message = format!("prompts of newcomers are limited to about {} tokens now", caps.input.0);
+        return Err(Refusal::new(ReasonCode::ContextLengthExceeded, message));
+    }
+    let asked_output = caps.output_cap(request.max_tokens).min(context_len.unwrap_or(TokenCount(u32::MAX)));
+    let reserved = gateway.metering.reserve(ctx, &request.model, input, asked_output);
+    let (reserved, cap, expected) = reserved.inspect_err(|refusal| {
+        if ctx.band.is_member() && is_for_excess(refusal) {
+            gateway.note_conduct(generation.owner, Act::Refused);
+        }
+    })?;
     let account = AccountKey(generation.owner.bits());
     let want = Want {
         band: ctx.band,
@@ -109,10 +124,17 @@ fn context_len_of(lane: &Lane, model: &str) -> Option<TokenCount> {
     lane.engine.models().iter().find(|m| m.id == model).and_then(|m| m.context_len)
 }
 
-fn output_cap(gateway: &Gateway, band: Band, asked: Option<TokenCount>, context_len: Option<TokenCount>) -> TokenCount {
-    let of_band = if band.is_member() { gateway.limits.max_tokens_member } else { gateway.limits.max_tokens_newcomer };
-    let cap = TokenCount(u32::try_from(of_band).unwrap_or(u32::MAX)).min(context_len.unwrap_or(TokenCount(u32::MAX)));
-    asked.map_or(cap, |asked| asked.min(cap))
+/// What amplifies work, by band and posture; the most of an answer is the operator's to say.
+fn caps_of(gateway: &Gateway, band: Band) -> Caps {
+    let max_tokens =
+        if band.is_member() { gateway.limits.max_tokens_member } else { gateway.limits.max_tokens_newcomer };
+    let max_tokens = TokenCount(u32::try_from(max_tokens).unwrap_or(u32::MAX));
+    Caps { max_tokens, ..caps(band) }.under(band, gateway.posture.level())
+}
+
+/// Refused for more than an account may have at once or a minute: about them, not about us.
+const fn is_for_excess(refusal: &Refusal) -> bool {
+    matches!(refusal.reason, ReasonCode::TooManyInFlight | ReasonCode::TooManyRequests)
 }
 
 impl Plan {
@@ -140,17 +162,44 @@ impl Plan {
         generation.finish(end);
     }
 
+    /// Until it ends, or its time to start is over: what was lent and taken back before its first byte stands in line again.
     async fn run_to_end(mut self) -> End {
+        let patience = self.want.wait_max;
+        let began = Instant::now();
+        for _ in 0..TRIES_MAX {
+            if let Some(end) = self.run_once().await {
+                return end;
+            }
+            let passed = Millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+            self.want.wait_max = patience.since(passed);
+            self.generation.set_queued(0, None);
+        }
+        End::Failed(ReasonCode::Overloaded.into())
+    }
+
+    /// `None`: the capacity was borrowed, and a member needed it before a byte was said.
+    async fn run_once(&mut self) -> Option<End> {
         let cancelled = self.generation.cancelled().clone();
         let acquired = tokio::select! {
             biased;
             acquired = self.lane.acquire(self.want, &self.generation) => acquired,
-            () = cancelled.cancelled() => return stopped(Usage::default()),
+            () = cancelled.cancelled() => {
+                self.note_conduct(Act::Left);
+                return Some(stopped(Usage::default()));
+            }
         };
         let mut permit = match acquired {
             Ok(permit) => permit,
-            Err(refusal) => return End::Failed(refusal),
+            Err(refusal) => {
+                if is_for_excess(&refusal) {
+                    self.note_conduct(Act::Refused);
+                }
+                return Some(End::Failed(refusal));
+            }
         };
+        let estimate = weight(self.want.input, self.want.output_cap.min(self.want.output_expected));
+        self.note_conduct(Act::Began(estimate));
+        Arc::make_mut(&mut self.request).prefill_slice = permit.prefill_slice;
         self.observation.waited(permit.waited);
         self.generation.set_admitted();
         let revoked = permit.revoked.clone();
@@ -164,24 +213,30 @@ impl Plan {
                 is_stopped: false,
             },
         };
-        let end = match end {
-            // Nothing was said yet: that is a refusal, not an empty answer.
-            End::Finished { reason: FinishReason::InsufficientSystemResource, .. }
-                if permit.usage().output == TokenCount(0) && revoked.is_cancelled() =>
-            {
-                End::Failed(ReasonCode::Overloaded.into())
-            }
-            end => end,
-        };
+        let was_cut = matches!(end, End::Finished { reason: FinishReason::InsufficientSystemResource, .. });
+        if was_cut && !permit.has_begun() && revoked.is_cancelled() {
+            return None;
+        }
         let mut usage = permit.usage();
         if usage.input == TokenCount(0) && matches!(end, End::Finished { is_stopped: true, .. }) {
             // Whoever leaves before the engine told the prompt's length had it read all the same.
             usage.input = self.want.input;
             permit.set_usage(usage);
         }
+        self.note_conduct(Act::Settled(weight(usage.input, usage.output) - estimate));
+        if !permit.has_begun() && matches!(end, End::Finished { is_stopped: true, .. }) {
+            self.note_conduct(Act::Left);
+        }
         self.reserved.set_usage(usage);
         self.observation.tokens(usage.input.0, usage.output.0);
-        end
+        Some(end)
+    }
+
+    /// What a member's conduct is judged by; strangers are none's.
+    fn note_conduct(&self, act: Act) {
+        if self.want.band.is_member() {
+            self.gateway.note_conduct(self.generation.owner, act);
+        }
     }
 
     /// Reads the engine's stream to its end.
@@ -241,6 +296,11 @@ impl Plan {
             _ => refusal,
         }
     }
+}
+
+/// Work in tokens: one of answer weighs as two of prompt.
+fn weight(input: TokenCount, output: TokenCount) -> f64 {
+    f64::from(input.0) + 2.0 * f64::from(output.0)
 }
 
 const fn stopped(usage: Usage) -> End {

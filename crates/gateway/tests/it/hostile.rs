@@ -69,7 +69,7 @@ async fn a_prompt_counts_as_memory_until_its_answer_is_over() {
     let limits = Limits { body_bytes_total: 300 * 1024, ..Limits::default() };
     let world = World::with(Setup { limits, engine: engine_options(2, 2), ..Setup::default() }).await;
     let (_, key) = world.register_with_key("eve").await;
-    let body = chat_body(&"word ".repeat(14_000), true);
+    let body = chat_body(&"word ".repeat(12_000), true);
     let request = world.request(Method::POST, "/v1/chat/completions", Credential::Key(&key), Some(&body));
     let running = world.open(request).await;
     assert_eq!(running.status(), 200);

@@ -124,7 +124,7 @@ impl Shared {
         }
         let mut answer = Answer::plan(&self.options, &ask.asked.echo, &ask.wish);
         let input = ask.asked.input;
-        let running = self.driver.begin(input, answer.total()).map_err(AskError::Offer)?;
+        let running = self.driver.begin(input, answer.total(), 0).map_err(AskError::Offer)?;
         answer.shorten(running.answer());
         let frame = answer::Frame { route, id: running.id(), created: unix_seconds(), model: ask.model };
         if ask.is_stream {
