@@ -101,5 +101,7 @@ id!(/** A sign-in: `s_…`. Never the cookie itself. */ SessionId, "s_");
 id!(/** An API key's public half: `k_…`. */ KeyId, "k_");
 id!(/** A conversation of the chat: `c_…`. */ ConversationId, "c_");
 id!(/** A node of a conversation's tree: `m_…`. */ MessageId, "m_");
+id!(/** What was read out of a file: `f_…`. */ FileId, "f_");
+id!(/** A shared link: `l_…`. Never the link itself. */ ShareId, "l_");
 id!(/** Work given to an engine: `g_…`. */ GenerationId, "g_");
 id!(/** An HTTP request: `req_…`; the same in answer, log, journal and error page. */ RequestId, "req_");

@@ -14,7 +14,9 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use id::{AccountId, ConversationId, GenerationId, IdParseError, KeyId, MessageId, RequestId, SessionId};
+pub use id::{
+    AccountId, ConversationId, FileId, GenerationId, IdParseError, KeyId, MessageId, RequestId, SessionId, ShareId,
+};
 pub use name::{AccountName, NameError};
 pub use posture::{GateLevel, Posture};
 pub use principal::{Credential, KeyScope, Principal, Role};

@@ -21,7 +21,7 @@ use futures_util::stream::BoxStream;
 use rempart_domain::TokenCount;
 
 pub use event::{Delta, EngineError, EngineEvent, FinishReason};
-pub use request::{EmbedRequest, Embeddings, GenerateRequest, Prompt, Sampling};
+pub use request::{EmbedRequest, Embeddings, GOES_ON, GenerateRequest, Prompt, Sampling};
 
 /// What a generation sends, in order: `Started`, any number of `Delta`, `Finished`; or an error at any point, which ends it.
 pub type EventStream = BoxStream<'static, Result<EngineEvent, EngineError>>;

@@ -46,6 +46,10 @@ pub struct Sampling {
     pub stop: Vec<String>,
 }
 
+/// The field of [`GenerateRequest::extra`] that says: the last message is what the answer said so far, go on with it. Each engine says it
+/// in its own way, or takes an assistant's last message so by itself; it goes to none as it stands.
+pub const GOES_ON: &str = "rempart_goes_on";
+
 /// A generation, asked for after admission.
 #[derive(Debug, Clone)]
 pub struct GenerateRequest {

@@ -200,7 +200,7 @@ impl Gateway {
             connections: Arc::default(),
             pacer: pace::Pacer::new(limits.refusals_held, limits.refusal_hold_ms, random_seed()),
             console_connections: Arc::default(),
-            generations: Arc::new(Generations::new(as_usize(limits.generations_parked))),
+            generations: Arc::new(Generations::new(as_usize(limits.generations_parked), as_usize(limits.parked_bytes))),
             key_lookups: Semaphore::new(as_usize(limits.key_lookups)),
             body_memory: memory::BodyMemory::new(limits.body_bytes_total, limits.members_share_percent),
             draining: CancellationToken::new(),

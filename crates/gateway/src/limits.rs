@@ -85,6 +85,8 @@ limits! {
     first_token_ms = 600_000, "longest wait for an engine's first token";
     spool_bytes = 1_048_576, "an answer's part that its reader has not taken yet";
     generations_parked = 4096, "chat answers kept in memory for readers who come back";
+    parked_bytes = 268_435_456, "text of chat answers in memory, all together";
+    readers_per_generation = 8, "readers of one chat answer at once";
     generation_parked_ms = 600_000, "time a finished chat answer is kept in memory";
     journal_len = 8192, "observations that wait to be counted; more are lost, and the loss is counted";
     usage_rows = 65536, "usage rows in memory before they are written";
@@ -92,5 +94,28 @@ limits! {
     keys_per_account = 64, "API keys of one account";
     message_bytes = 262_144, "text of one chat message";
     context_messages = 200, "messages of a conversation that are read for an answer";
+    system_bytes = 32768, "instructions of a conversation";
+    conversations_per_account = 50000, "conversations of one account";
+    messages_per_conversation = 10000, "messages of one conversation, all branches together";
+    branches_per_message = 64, "branches that begin at one place of a conversation";
+    files_per_account = 1000, "files of one account";
+    files_per_message = 10, "files attached to one question";
+    stored_bytes_per_account = 1_073_741_824, "messages, files and shared pages of one account, sealed";
+    file_unattached_ms = 86_400_000, "time a file waits to be attached";
+    checkpoint_ms = 3000, "time between two copies in the store of an answer that is on its way";
     drain_ms = 30000, "time for what is in flight to end when the platform stops";
+}
+
+impl Limits {
+    /// What the store keeps of them.
+    pub const fn holding(&self) -> rempart_store::HoldingLimits {
+        rempart_store::HoldingLimits {
+            conversations: self.conversations_per_account,
+            messages: self.messages_per_conversation,
+            branches: self.branches_per_message,
+            files: self.files_per_account,
+            bytes: self.stored_bytes_per_account,
+            unattached_ms: self.file_unattached_ms,
+        }
+    }
 }

@@ -98,6 +98,8 @@ pub enum Handler {
     DeleteConversation,
     ListMessages,
     SendMessage,
+    Regenerate,
+    GoOn,
     GenerationEvents,
     StopGeneration,
     HomePage,
@@ -197,10 +199,12 @@ table! {
     Public POST "/api/v1/conversations" Session Write OpenAi Api CreateConversation;
     Public GET "/api/v1/conversations" Session Read OpenAi None ListConversations;
     Public GET "/api/v1/conversations/{id}" Session Read OpenAi None ReadConversation;
-    Public PATCH "/api/v1/conversations/{id}" Session Write OpenAi Form ChangeConversation;
+    Public PATCH "/api/v1/conversations/{id}" Session Write OpenAi Api ChangeConversation;
     Public DELETE "/api/v1/conversations/{id}" Session Write OpenAi None DeleteConversation;
     Public GET "/api/v1/conversations/{id}/messages" Session Read OpenAi None ListMessages;
     Public POST "/api/v1/conversations/{id}/messages" Session Generate OpenAi Api SendMessage;
+    Public POST "/api/v1/conversations/{id}/messages/{mid}/regenerate" Session Generate OpenAi Form Regenerate;
+    Public POST "/api/v1/conversations/{id}/messages/{mid}/continue" Session Generate OpenAi Form GoOn;
     Public GET "/api/v1/generations/{id}/events" Session Read OpenAi None GenerationEvents;
     Public POST "/api/v1/generations/{id}/stop" Session Write OpenAi None StopGeneration;
     Public GET "/" Open Page Page None HomePage;

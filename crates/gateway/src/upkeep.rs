@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rempart_domain::Standing;
+use rempart_domain::{Sensitive, Standing};
+use rempart_store::Progress;
 
 use crate::Gateway;
 
@@ -32,6 +33,17 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
             gateway.generations.forget_old(rempart_domain::Millis(gateway.limits.generation_parked_ms));
         }),
     );
+    let checkpointing = Arc::clone(gateway);
+    gateway.tasks.spawn("checkpoint", async move {
+        let stop = checkpointing.tasks.stopping();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(checkpointing.limits.checkpoint_ms)) => {}
+                () = stop.cancelled() => return,
+            }
+            checkpoint(&checkpointing).await;
+        }
+    });
     let flushing = Arc::clone(gateway);
     gateway.tasks.spawn("flush", async move {
         let stop = flushing.tasks.stopping();
@@ -51,6 +63,20 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
             let _ = flushing.metrics.render();
         }
     });
+}
+
+/// Writes how far each answer came that is on its way: what a crash loses of it is the last few seconds. One after the other, so that they
+/// never crowd the store's queue.
+async fn checkpoint(gateway: &Gateway) {
+    for generation in gateway.generations.kept_and_running() {
+        let Some(place) = generation.place() else { continue };
+        let Some((text, reasoning)) = generation.take_checkpoint() else { continue };
+        let reasoning = (!reasoning.is_empty()).then(|| Sensitive::new(reasoning));
+        let progress = Progress { text: Sensitive::new(text), reasoning };
+        if let Err(error) = gateway.store.checkpoint_message(generation.owner, place.message, progress).await {
+            tracing::debug!(error = %error, "an answer on its way was not copied");
+        }
+    }
 }
 
 async fn every(gateway: Arc<Gateway>, period: Duration, work: impl Fn(&Gateway) + Send + 'static) {

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rempart_domain::{AccountId, ConversationId, GenerationId, KeyId, MessageId, RequestId, Secret, SessionId};
+use rempart_domain::{
+    AccountId, ConversationId, FileId, GenerationId, KeyId, MessageId, RequestId, Secret, SessionId, ShareId,
+};
 use sha2::{Digest, Sha256};
 
 use crate::IdentityError;
@@ -35,6 +37,8 @@ fresh_id!(
     key_id -> KeyId,
     conversation_id -> ConversationId,
     message_id -> MessageId,
+    file_id -> FileId,
+    share_id -> ShareId,
     generation_id -> GenerationId,
     request_id -> RequestId,
 );

@@ -126,6 +126,7 @@ pub(crate) fn store_options(config: &Config, folder: &DataFolder) -> Result<Stor
     let url = StoreUrl::parse(config.store.url.get(), folder.root()).map_err(|error| store_failure(&error))?;
     let key = master_key(config, folder, &url)?;
     let mut options = StoreOptions::new(url, key);
+    options.holding = config.limits.gateway.holding();
     options.queue_len_max = usize::try_from(config.limits.platform.store_queue_len).unwrap_or(usize::MAX);
     Ok(options)
 }

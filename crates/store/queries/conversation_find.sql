@@ -1,2 +1,2 @@
-SELECT id, title_sealed, model, current_leaf, created_ms, updated_ms
+SELECT id, title_sealed, model, current_leaf, created_ms, updated_ms, pinned, system_sealed, temperature, CAST((SELECT COUNT(*) FROM share s WHERE s.conversation_id = conversation.id) AS BIGINT)
 FROM conversation WHERE id = $2 AND account_id = $1

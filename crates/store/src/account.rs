@@ -256,7 +256,9 @@ impl Store {
     /// Removes what a deleted account left; returns the rows removed.
     pub(crate) async fn purge(&self, id: AccountId) -> Result<u64, StoreError> {
         let mut removed = 0_u64;
-        for sql in [queries::PURGE_MESSAGES, queries::PURGE_CONVERSATIONS] {
+        let batches =
+            [queries::PURGE_MESSAGES, queries::PURGE_FILES, queries::PURGE_SHARES, queries::PURGE_CONVERSATIONS];
+        for sql in batches {
             loop {
                 let rows = self.execute(Lane::Other, sql, args![id.to_sql(), PURGE_ROWS_MAX]).await?;
                 removed = removed.saturating_add(rows);
@@ -265,7 +267,9 @@ impl Store {
                 }
             }
         }
-        removed = removed.saturating_add(self.execute(Lane::Other, queries::PURGE_USAGE, args![id.to_sql()]).await?);
+        for sql in [queries::PURGE_ATTACHMENTS, queries::PURGE_HOLDING, queries::PURGE_USAGE] {
+            removed = removed.saturating_add(self.execute(Lane::Other, sql, args![id.to_sql()]).await?);
+        }
         self.execute(Lane::Other, queries::DELETED_ACCOUNT_SET_PURGED, args![id.to_sql()]).await?;
         Ok(removed)
     }

@@ -19,8 +19,11 @@ use crate::error::{Outage, StoreError};
 use crate::health::Health;
 use crate::lane::{DEADLINE, Lane, REGISTRATION_QUEUE_PART, Work};
 
-/// Readers of an SQLite file: sign-in's own, and the others'.
-const SQLITE_READERS: (u32, u32) = (2, 4);
+/// Readers of an SQLite file: sign-in's own, the others', and those that read through much.
+const SQLITE_READERS: (u32, u32, u32) = (2, 4, 2);
+
+/// Who may wait to read through much is this part of the others' bound.
+const SCAN_QUEUE_PART: usize = 16;
 
 /// The write-ahead log is cut back to this after a checkpoint: 64 MiB.
 const WAL_LEN_MAX: &str = "67108864";
@@ -34,11 +37,16 @@ pub(crate) const RESTORE_BUSY_WAIT: &str = "PRAGMA busy_timeout = 3000";
 pub(crate) struct Pools<DB: Database> {
     pub(crate) sign_in: Pool<DB>,
     pub(crate) other: Pool<DB>,
+    pub(crate) scan: Pool<DB>,
 }
 
 impl<DB: Database> Pools<DB> {
     fn of(&self, lane: Lane) -> &Pool<DB> {
-        if lane == Lane::SignIn { &self.sign_in } else { &self.other }
+        match lane {
+            Lane::SignIn => &self.sign_in,
+            Lane::Scan => &self.scan,
+            Lane::Other | Lane::Registration => &self.other,
+        }
     }
 }
 
@@ -87,6 +95,7 @@ pub(crate) enum AnyDatabase {
 pub(crate) struct Waiting {
     sign_in: Semaphore,
     other: Semaphore,
+    scan: Semaphore,
     registration: Semaphore,
     len_max: usize,
 }
@@ -95,13 +104,15 @@ impl Waiting {
     pub(crate) fn new(len_max: usize) -> Self {
         let len_max = len_max.clamp(1, Semaphore::MAX_PERMITS);
         let registration = Semaphore::new(len_max.div_ceil(REGISTRATION_QUEUE_PART));
-        Self { sign_in: Semaphore::new(len_max), other: Semaphore::new(len_max), registration, len_max }
+        let scan = Semaphore::new(len_max.div_ceil(SCAN_QUEUE_PART));
+        Self { sign_in: Semaphore::new(len_max), other: Semaphore::new(len_max), scan, registration, len_max }
     }
 
     pub(crate) fn enter(&self, lane: Lane) -> Result<tokio::sync::SemaphorePermit<'_>, StoreError> {
         let queue = match lane {
             Lane::SignIn => &self.sign_in,
             Lane::Other => &self.other,
+            Lane::Scan => &self.scan,
             Lane::Registration => &self.registration,
         };
         queue.try_acquire().map_err(|_| StoreError::Unavailable(Outage::QueueFull))
@@ -166,13 +177,17 @@ impl SqliteFile {
             let options = sqlite_options(&file.path).pragma("query_only", "ON");
             pool_options(connections).test_before_acquire(false).connect_lazy_with(options)
         };
-        let readers = Pools { sign_in: reader(SQLITE_READERS.0), other: reader(SQLITE_READERS.1) };
+        let readers = Pools {
+            sign_in: reader(SQLITE_READERS.0),
+            other: reader(SQLITE_READERS.1),
+            scan: reader(SQLITE_READERS.2),
+        };
         Self { readers, file }
     }
 }
 
 impl PostgresServer {
-    /// `connections_max` is split: a quarter for sign-in, one for the probe, the rest for the others.
+    /// `connections_max` is split: a quarter for sign-in, an eighth for reading through much, one for the probe, the rest for the others.
     pub(crate) fn open(url: &str, connections_max: u32) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.parse().map_err(|_: sqlx::Error| StoreError::BadUrl)?;
         let options = options.application_name("rempart").disable_statement_logging();
@@ -189,12 +204,13 @@ impl PostgresServer {
                 })
                 .connect_lazy_with(options.clone())
         };
-        let connections = connections_max.max(4);
+        let connections = connections_max.max(5);
         let sign_in = (connections / 4).max(1);
-        let other = connections.saturating_sub(sign_in).saturating_sub(1).max(2);
+        let scan = (connections / 8).max(1);
+        let other = connections.saturating_sub(sign_in).saturating_sub(scan).saturating_sub(1).max(2);
         let registrations = usize::try_from(other / 2).unwrap_or(1).max(1);
         Ok(Self {
-            pools: Pools { sign_in: pool(sign_in), other: pool(other) },
+            pools: Pools { sign_in: pool(sign_in), other: pool(other), scan: pool(scan) },
             probe: pool(1),
             registrations: Semaphore::new(registrations),
         })
@@ -258,10 +274,12 @@ impl AnyDatabase {
             Self::Sqlite(file) => {
                 file.readers.sign_in.close().await;
                 file.readers.other.close().await;
+                file.readers.scan.close().await;
             }
             Self::Postgres(server) => {
                 server.pools.sign_in.close().await;
                 server.pools.other.close().await;
+                server.pools.scan.close().await;
                 server.probe.close().await;
             }
         }
@@ -275,7 +293,7 @@ impl PostgresServer {
             Lane::Registration => {
                 Some(self.registrations.acquire().await.map_err(|_| StoreError::Unavailable(Outage::Closed))?)
             }
-            Lane::SignIn | Lane::Other => None,
+            Lane::SignIn | Lane::Other | Lane::Scan => None,
         };
         let sort = |error: sqlx::Error| {
             health.note_error(&error);

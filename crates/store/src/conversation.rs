@@ -4,7 +4,8 @@
 
 use rempart_domain::{AccountId, ConversationId, MessageId, Sensitive, UnixMillis};
 
-use crate::conn::{Row, args};
+use crate::conn::{Row, Value, args};
+use crate::holding::{self, Change as HoldingChange};
 use crate::lane::Lane;
 use crate::seal::{DataKey, Place};
 use crate::{Store, StoreError, queries};
@@ -18,6 +19,10 @@ pub struct NewConversation {
     pub title: Sensitive<String>,
     /// The model chosen.
     pub model: String,
+    /// Instructions that stand before every question; sealed.
+    pub system: Option<Sensitive<String>>,
+    /// Thousandths.
+    pub temperature: Option<u16>,
     /// When.
     pub created: UnixMillis,
 }
@@ -37,6 +42,31 @@ pub struct Conversation {
     pub created: UnixMillis,
     /// When it was last written to.
     pub updated: UnixMillis,
+    /// Kept at the top by its owner.
+    pub is_pinned: bool,
+    /// True while a link shows a snapshot of it.
+    pub is_shared: bool,
+    /// Instructions that stand before every question.
+    pub system: Option<Sensitive<String>>,
+    /// Thousandths; `None` leaves it to the engine.
+    pub temperature: Option<u16>,
+}
+
+/// What is to be changed of a conversation; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct ConversationChange {
+    /// Another title.
+    pub title: Option<Sensitive<String>>,
+    /// At the top, or not.
+    pub is_pinned: Option<bool>,
+    /// Another model.
+    pub model: Option<String>,
+    /// Other instructions, or none.
+    pub system: Option<Option<Sensitive<String>>>,
+    /// Another temperature, or none.
+    pub temperature: Option<Option<u16>>,
+    /// Another branch: the message it ends in.
+    pub current_leaf: Option<MessageId>,
 }
 
 /// Where a page of conversations ended: pass it to read on.
@@ -72,6 +102,7 @@ impl std::str::FromStr for ConversationCursor {
 
 fn conversation_of(key: &DataKey, account: AccountId, mut row: Row) -> Result<Conversation, StoreError> {
     let id = ConversationId::from_sql(row.int(0)?);
+    let system = row.opt_bytes(7)?;
     Ok(Conversation {
         id,
         title: key.open(Place::of_title(account, id), &row.bytes(1)?)?,
@@ -79,15 +110,29 @@ fn conversation_of(key: &DataKey, account: AccountId, mut row: Row) -> Result<Co
         current_leaf: row.opt_int(3)?.map(MessageId::from_sql),
         created: UnixMillis(row.int(4)?),
         updated: UnixMillis(row.int(5)?),
+        is_pinned: row.int(6)? != 0,
+        is_shared: row.int(9)? != 0,
+        system: system.map(|sealed| key.open(Place::of_system(account, id), &sealed)).transpose()?,
+        temperature: row.opt_int(8)?.and_then(|thousandths| u16::try_from(thousandths).ok()),
     })
 }
 
 impl Store {
-    /// Makes an empty conversation. `NotFound` if the account does not exist.
+    /// Makes an empty conversation. `NotFound` if the account does not exist, `Full` if it holds as many as it may.
     pub async fn create_conversation(&self, account: AccountId, new: NewConversation) -> Result<(), StoreError> {
-        let title = self.data_key(account).await?.seal(Place::of_title(account, new.id), &new.title)?;
-        let row = args![new.id.to_sql(), account.to_sql(), title, new.model, new.created.0];
-        self.execute_one(Lane::Other, queries::CONVERSATION_INSERT, row).await
+        let key = self.data_key(account).await?;
+        let title = key.seal(Place::of_title(account, new.id), &new.title)?;
+        let system = new.system.as_ref().map(|text| key.seal(Place::of_system(account, new.id), text)).transpose()?;
+        let temperature = new.temperature.map(i64::from);
+        let row = args![new.id.to_sql(), account.to_sql(), title, new.model, new.created.0, system, temperature];
+        let limits = self.inner.holding;
+        self.write(Lane::Other, move |c| {
+            Box::pin(async move {
+                c.execute_one(queries::CONVERSATION_INSERT, row).await?;
+                holding::add(c, account, HoldingChange { conversations: 1, ..HoldingChange::default() }, &limits).await
+            })
+        })
+        .await
     }
 
     /// The account's conversations, last written to first.
@@ -97,12 +142,46 @@ impl Store {
         cursor: Option<ConversationCursor>,
         limit: u32,
     ) -> Result<Vec<Conversation>, StoreError> {
+        let sql = [queries::CONVERSATION_LIST, queries::CONVERSATION_LIST_AFTER];
+        self.list_with(Lane::Other, sql, account, cursor, limit).await
+    }
+
+    /// Those that are pinned, last written to first.
+    pub async fn list_pinned_conversations(
+        &self,
+        account: AccountId,
+        cursor: Option<ConversationCursor>,
+        limit: u32,
+    ) -> Result<Vec<Conversation>, StoreError> {
+        let sql = [queries::CONVERSATION_LIST_PINNED, queries::CONVERSATION_LIST_PINNED_AFTER];
+        self.list_with(Lane::Other, sql, account, cursor, limit).await
+    }
+
+    /// [`Store::list_conversations`] for whoever reads through all of them: in the lane of those who do.
+    pub async fn scan_conversations(
+        &self,
+        account: AccountId,
+        cursor: Option<ConversationCursor>,
+        limit: u32,
+    ) -> Result<Vec<Conversation>, StoreError> {
+        let sql = [queries::CONVERSATION_LIST, queries::CONVERSATION_LIST_AFTER];
+        self.list_with(Lane::Scan, sql, account, cursor, limit).await
+    }
+
+    async fn list_with(
+        &self,
+        lane: Lane,
+        [first, after]: [&'static str; 2],
+        account: AccountId,
+        cursor: Option<ConversationCursor>,
+        limit: u32,
+    ) -> Result<Vec<Conversation>, StoreError> {
         let limit = i64::from(limit);
         let rows = match cursor {
-            None => self.read(Lane::Other, queries::CONVERSATION_LIST, args![account.to_sql(), limit]).await?,
-            Some(after) => {
-                let row = args![account.to_sql(), after.updated.0, after.id.to_sql(), limit];
-                self.read(Lane::Other, queries::CONVERSATION_LIST_AFTER, row).await?
+            None => self.read(lane, first, args![account.to_sql(), limit]).await?,
+            Some(cursor) => {
+                let row = args![account.to_sql(), cursor.updated.0, cursor.id.to_sql(), limit];
+                self.read(lane, after, row).await?
             }
         };
         if rows.is_empty() {
@@ -123,6 +202,46 @@ impl Store {
         conversation_of(&*self.data_key(account).await?, account, row).map(Some)
     }
 
+    /// Changes what is asked for, all of it or nothing. `NotFound` if it, or the message named, is not the account's.
+    pub async fn change_conversation(
+        &self,
+        account: AccountId,
+        id: ConversationId,
+        change: ConversationChange,
+    ) -> Result<(), StoreError> {
+        let key = self.data_key(account).await?;
+        let mut steps: Vec<(&'static str, Value)> = Vec::new();
+        if let Some(title) = &change.title {
+            let sealed = key.seal(Place::of_title(account, id), title)?;
+            steps.push((queries::CONVERSATION_SET_TITLE, sealed.into()));
+        }
+        if let Some(is_pinned) = change.is_pinned {
+            steps.push((queries::CONVERSATION_SET_PINNED, i64::from(is_pinned).into()));
+        }
+        if let Some(model) = change.model {
+            steps.push((queries::CONVERSATION_SET_MODEL, model.into()));
+        }
+        if let Some(system) = &change.system {
+            let sealed = system.as_ref().map(|text| key.seal(Place::of_system(account, id), text)).transpose()?;
+            steps.push((queries::CONVERSATION_SET_SYSTEM, sealed.into()));
+        }
+        if let Some(temperature) = change.temperature {
+            steps.push((queries::CONVERSATION_SET_TEMPERATURE, temperature.map(i64::from).into()));
+        }
+        if let Some(leaf) = change.current_leaf {
+            steps.push((queries::CONVERSATION_SET_LEAF, leaf.to_sql().into()));
+        }
+        self.write(Lane::Other, move |c| {
+            Box::pin(async move {
+                for (sql, value) in steps {
+                    c.execute_one(sql, vec![account.to_sql().into(), id.to_sql().into(), value]).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Gives it another title.
     pub async fn set_title(
         &self,
@@ -130,9 +249,7 @@ impl Store {
         id: ConversationId,
         title: Sensitive<String>,
     ) -> Result<(), StoreError> {
-        let sealed = self.data_key(account).await?.seal(Place::of_title(account, id), &title)?;
-        self.execute_one(Lane::Other, queries::CONVERSATION_SET_TITLE, args![account.to_sql(), id.to_sql(), sealed])
-            .await
+        self.change_conversation(account, id, ConversationChange { title: Some(title), ..Default::default() }).await
     }
 
     /// Shows another branch. `NotFound` if the message is not of this conversation.
@@ -142,18 +259,29 @@ impl Store {
         id: ConversationId,
         leaf: MessageId,
     ) -> Result<(), StoreError> {
-        let row = args![account.to_sql(), id.to_sql(), leaf.to_sql()];
-        self.execute_one(Lane::Other, queries::CONVERSATION_SET_LEAF, row).await
+        self.change_conversation(account, id, ConversationChange { current_leaf: Some(leaf), ..Default::default() })
+            .await
     }
 
-    /// Deletes it with all its messages; false if there is none.
+    /// Deletes it with its messages, its files and its shared link; false if there is none.
     pub async fn delete_conversation(&self, account: AccountId, id: ConversationId) -> Result<bool, StoreError> {
         self.write(Lane::Other, move |c| {
             Box::pin(async move {
                 let row = args![account.to_sql(), id.to_sql()];
-                let is_deleted = c.execute(queries::CONVERSATION_DELETE, row.clone()).await? > 0;
-                c.execute(queries::CONVERSATION_DELETE_MESSAGES, row).await?;
-                Ok(is_deleted)
+                let Some(deleted) = c.row(queries::CONVERSATION_DELETE, row.clone()).await? else { return Ok(false) };
+                let mut freed = deleted.int(0)?;
+                let files = c.row(queries::CONVERSATION_MEASURE_FILES, row.clone()).await?;
+                let files = files.ok_or(StoreError::Corrupt("files"))?;
+                freed = freed.saturating_add(files.int(1)?);
+                if let Some(share) = c.row(queries::SHARE_DELETE, row.clone()).await? {
+                    freed = freed.saturating_add(share.int(0)?);
+                }
+                c.execute(queries::CONVERSATION_DELETE_MESSAGES, row.clone()).await?;
+                c.execute(queries::CONVERSATION_DELETE_ATTACHMENTS, row.clone()).await?;
+                c.execute(queries::CONVERSATION_DELETE_FILES, row).await?;
+                let change = HoldingChange { conversations: -1, files: -files.int(0)?, bytes: -freed };
+                holding::count(c, account, change).await?;
+                Ok(true)
             })
         })
         .await

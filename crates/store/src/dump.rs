@@ -23,7 +23,7 @@ use crate::lane::{DEADLINE_BULK, Lane};
 use crate::{Store, StoreError, migrate, open};
 
 /// Every table but `migration`, in an order that references allow.
-pub(crate) const TABLES: [&str; 11] = [
+pub(crate) const TABLES: [&str; 15] = [
     "meta",
     "setting",
     "account",
@@ -34,6 +34,10 @@ pub(crate) const TABLES: [&str; 11] = [
     "link",
     "conversation",
     "message",
+    "file",
+    "attachment",
+    "share",
+    "holding",
     "usage",
 ];
 

@@ -47,6 +47,9 @@ pub enum StoreError {
     /// No such row, or another account's.
     #[error("not found")]
     NotFound,
+    /// The account holds as much of this as it may.
+    #[error("account holds as many {0} as it may")]
+    Full(&'static str),
     /// Not now; the cause was logged when the state changed.
     #[error("storage is unavailable ({})", .0.as_str())]
     Unavailable(Outage),
@@ -123,6 +126,7 @@ impl StoreError {
         match self {
             Self::NameTaken => ReasonCode::NameTaken,
             Self::NotFound => ReasonCode::NotFound,
+            Self::Full(_) => ReasonCode::NotAllowed,
             Self::Unavailable(_) => ReasonCode::StorageUnavailable,
             _ => ReasonCode::Internal,
         }

@@ -18,6 +18,8 @@ pub(crate) enum Lane {
     SignIn,
     /// What members do.
     Other,
+    /// Reading through much: search, export, shared pages. It never takes a connection of the others.
+    Scan,
     /// New accounts: last, so that a flood of them delays nobody else.
     Registration,
 }

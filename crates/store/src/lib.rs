@@ -4,7 +4,7 @@
 //! either database unsealed; deleting an account destroys its data key at once; a database that is full, read-only or gone answers
 //! [`StoreError::Unavailable`] in bounded time and is used again by itself when it comes back.
 //!
-//! Where things are: `account` `session` `key` `conversation` `message` `usage` `link` are the API by noun; `seal` and `master_key`
+//! Where things are: `account` `session` `key` `conversation` `message` `file` `share` `usage` `link` are the API by noun; `seal` and `master_key`
 //! the cryptography; `lane` and `writer` the order of writes; `backend` and `conn` the databases; `queries/*.sql` the statements.
 
 mod account;
@@ -16,7 +16,9 @@ mod conversation;
 mod data_keys;
 mod dump;
 mod error;
+mod file;
 mod health;
+mod holding;
 mod import;
 mod key;
 mod lane;
@@ -26,10 +28,13 @@ mod message;
 mod migrate;
 mod open;
 mod options;
+mod preferences;
 #[doc(hidden)]
 pub mod queries;
+mod scan;
 mod seal;
 mod session;
+mod share;
 mod usage;
 mod writer;
 
@@ -44,15 +49,20 @@ use rempart_domain::{AccountId, UnixSeconds};
 use tokio::task::JoinSet;
 
 pub use account::{Account, EpochRow, GoodDay, NewAccount};
-pub use conversation::{Conversation, ConversationCursor, NewConversation};
+pub use conversation::{Conversation, ConversationChange, ConversationCursor, NewConversation};
 pub use error::{Outage, StoreError};
+pub use file::{File, FileKind, NewFile};
+pub use holding::Holding;
 pub use import::{ImportReport, NewAccountWithKeys};
 pub use key::{KeyRecord, NewKey};
 pub use link::{Link, LinkPurpose};
 pub use master_key::MasterKey;
-pub use message::{Message, MessageRole, MessageStatus, NewMessage};
-pub use options::{StoreOptions, StoreUrl};
+pub use message::{Message, MessageRole, MessageStatus, NewMessage, Progress};
+pub use options::{HoldingLimits, StoreOptions, StoreUrl};
+pub use preferences::{PreferenceChange, Preferences};
+pub use scan::{ScanBatch, ScanCursor, Scanned};
 pub use session::{NewSession, Session};
+pub use share::{NewShare, Share};
 pub use usage::{DaySpent, UsageDay, UsageRow};
 
 use backend::{AnyDatabase, Waiting};
@@ -88,6 +98,7 @@ struct Inner {
     waiting: Waiting,
     sealer: Sealer,
     data_keys: DataKeys,
+    holding: HoldingLimits,
     health: Arc<Health>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -146,7 +157,7 @@ impl Store {
         }
     }
 
-    /// Removes expired sessions and links, and what deleted accounts left, in small commits; returns the rows removed. Call it every
+    /// Removes expired sessions and links, files that nobody attached, and what deleted accounts left, in small commits; returns the rows removed. Call it every
     /// minute or so.
     pub async fn sweep(&self, now: UnixSeconds) -> Result<u64, StoreError> {
         let mut removed = 0_u64;
@@ -162,6 +173,7 @@ impl Store {
                 }
             }
         }
+        removed = removed.saturating_add(self.sweep_files().await?);
         let rows = self.read(Lane::Other, queries::DELETED_ACCOUNT_LIST_UNPURGED, args![100_i64]).await?;
         for row in rows {
             removed = removed.saturating_add(self.purge(AccountId::from_sql(row.int(0)?)).await?);

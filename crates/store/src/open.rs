@@ -67,6 +67,7 @@ async fn open_with(options: StoreOptions, preparation: Preparation<'_>) -> Resul
         waiting: Waiting::new(options.queue_len_max),
         sealer,
         data_keys: DataKeys::new(options.data_keys_max),
+        holding: options.holding,
         health,
         tasks: Mutex::new(tasks),
     };

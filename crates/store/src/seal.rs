@@ -6,8 +6,8 @@
 use aes_gcm_siv::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use hmac::{Hmac, Mac as _};
-use rempart_domain::{AccountId, ConversationId, MessageId, Secret, Sensitive};
-use sha2::Sha256;
+use rempart_domain::{AccountId, ConversationId, FileId, MessageId, Secret, Sensitive, ShareId};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{MasterKey, StoreError};
@@ -27,6 +27,10 @@ pub(crate) enum Column {
     Email = 5,
     Password = 6,
     Check = 7,
+    System = 16,
+    FileName = 17,
+    FileText = 18,
+    Share = 19,
 }
 
 impl Column {
@@ -39,6 +43,10 @@ impl Column {
             Self::Email => "e-mail",
             Self::Password => "password hash",
             Self::Check => "check",
+            Self::System => "instructions",
+            Self::FileName => "file name",
+            Self::FileText => "file",
+            Self::Share => "shared conversation",
         }
     }
 }
@@ -59,6 +67,20 @@ impl Place {
 
     pub(crate) const fn of_title(account: AccountId, conversation: ConversationId) -> Self {
         Self { column: Column::Title, account: account.to_sql(), conversation: conversation.to_sql(), message: 0 }
+    }
+
+    pub(crate) const fn of_system(account: AccountId, conversation: ConversationId) -> Self {
+        Self { column: Column::System, account: account.to_sql(), conversation: conversation.to_sql(), message: 0 }
+    }
+
+    /// The file's id stands in the place of a message's: the column keeps them apart.
+    pub(crate) const fn of_file(column: Column, account: AccountId, file: FileId) -> Self {
+        Self { column, account: account.to_sql(), conversation: 0, message: file.to_sql() }
+    }
+
+    /// Of nobody: the key is in the link alone.
+    pub(crate) const fn of_share(share: ShareId) -> Self {
+        Self { column: Column::Share, account: 0, conversation: 0, message: share.to_sql() }
     }
 
     pub(crate) const fn of_message(
@@ -121,6 +143,34 @@ impl DataKey {
     pub(crate) fn open(&self, place: Place, stored: &[u8]) -> Result<Sensitive<String>, StoreError> {
         let plain = open_with(&self.0, place, stored)?;
         String::from_utf8(plain).map(Sensitive::new).map_err(|_| StoreError::Corrupt("text"))
+    }
+}
+
+/// The secret of a shared link: it opens the snapshot, and only its hash is stored.
+pub(crate) struct ShareKey {
+    key: DataKey,
+    pub(crate) hash: [u8; 32],
+}
+
+impl ShareKey {
+    /// A plain hash will do: the secret has 256 random bits.
+    pub(crate) fn new(secret: &Secret<[u8; 32]>) -> Self {
+        let derive = |purpose: &[u8]| {
+            let mut hash = Sha256::new();
+            hash.update(purpose);
+            hash.update(secret.expose());
+            Zeroizing::new(<[u8; 32]>::from(hash.finalize()))
+        };
+        let key = DataKey(Aes256GcmSiv::new((&*derive(b"rempart share key")).into()));
+        Self { key, hash: *derive(b"rempart share row") }
+    }
+
+    pub(crate) fn seal(&self, share: ShareId, text: &Sensitive<String>) -> Result<Vec<u8>, StoreError> {
+        self.key.seal(Place::of_share(share), text)
+    }
+
+    pub(crate) fn open(&self, share: ShareId, stored: &[u8]) -> Result<Sensitive<String>, StoreError> {
+        self.key.open(Place::of_share(share), stored)
     }
 }
 

@@ -56,7 +56,7 @@ impl Queues {
     pub(crate) fn offer(&self, lane: Lane, job: BoxedJob) -> Result<(), StoreError> {
         let queue = match lane {
             Lane::SignIn => &self.sign_in,
-            Lane::Other => &self.other,
+            Lane::Other | Lane::Scan => &self.other,
             Lane::Registration => &self.registration,
         };
         queue.try_send(job).map_err(|refused| match refused {

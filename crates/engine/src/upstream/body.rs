@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Priority;
-use crate::{EmbedRequest, GenerateRequest, Prompt, Sampling};
+use crate::{EmbedRequest, GOES_ON, GenerateRequest, Prompt, Sampling};
 
 /// Fields that steer the engine itself and not the answer: order in its queue, its prefix cache (CVE-2025-46570) and slots,
 /// disaggregated prefill (addresses it would connect to), request ids (abort by id), templates and code it would run; engines' own names
@@ -74,6 +74,10 @@ pub(super) fn write_generate(request: &GenerateRequest, priority: Priority) -> V
         body.0.extend_from_slice(b",\"response_format\":{\"type\":\"json_object\"}");
     }
     for (key, value) in &request.extra {
+        if key == GOES_ON {
+            body.go_on(priority);
+            continue;
+        }
         let is_taken = request.is_json_object && key == "response_format";
         if !is_taken && !ENGINE_INTERNAL.contains(&key.as_str()) {
             body.raw(key, value.expose());
@@ -110,6 +114,14 @@ impl Body {
         self.0.push(b',');
         self.value(key);
         self.0.push(b':');
+    }
+
+    /// vLLM and SGLang open a new turn unless told not to; others take an assistant's last message as the beginning of the answer, or
+    /// would refuse a field that they do not know.
+    fn go_on(&mut self, priority: Priority) {
+        if priority != Priority::None {
+            self.0.extend_from_slice(b",\"continue_final_message\":true,\"add_generation_prompt\":false");
+        }
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {

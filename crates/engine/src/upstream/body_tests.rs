@@ -114,3 +114,13 @@ fn embedding_body_keeps_the_clients_fields() {
     let sent: Value = serde_json::from_slice(&write_embed(&EmbedRequest { model: "e".to_owned(), body })).unwrap();
     assert_eq!(sent, json!({"model": "e", "input": ["a", "b"]}));
 }
+
+#[test]
+fn an_answer_that_goes_on_is_said_in_the_engines_own_way() {
+    let extra = vec![(crate::GOES_ON.to_owned(), raw("true"))];
+    let going_on = GenerateRequest { extra, ..request() };
+    let body = sent(&going_on, Priority::Vllm);
+    assert_eq!((&body["continue_final_message"], &body["add_generation_prompt"]), (&json!(true), &json!(false)));
+    let body = sent(&going_on, Priority::None);
+    assert!(body.get("continue_final_message").is_none() && body.get(crate::GOES_ON).is_none(), "{body}");
+}

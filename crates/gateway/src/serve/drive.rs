@@ -46,6 +46,14 @@ pub struct Plan {
 /// Keeps a chat's answer when it is over, before its readers are told.
 pub type Keeper = Box<dyn for<'a> FnOnce(&'a Generation, &'a End) -> BoxFuture<'a, ()> + Send + Sync>;
 
+/// [`plan`] for a prompt that was gathered from the store: its memory is counted like a body's.
+pub fn plan_gathered(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<Plan, Refusal> {
+    let bytes = asked.prompt.len_bytes() as u64;
+    let room = call.gateway.body_memory.try_take(call.ctx.band, bytes).ok_or(ReasonCode::Overloaded)?;
+    let plan = plan(call, asked, generation)?;
+    Ok(Plan { _room: Arc::new(Some(room)), ..plan })
+}
+
 /// Finds the engine, holds the budget, and makes the plan; refuses what cannot be begun.
 pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<Plan, Refusal> {
     let (gateway, ctx) = (&call.gateway, &*call.ctx);
@@ -120,8 +128,19 @@ pub(super) fn choose_lane(
     Err(if is_loading { ReasonCode::EngineStarting } else { ReasonCode::EngineUnavailable }.into())
 }
 
-fn context_len_of(lane: &Lane, model: &str) -> Option<TokenCount> {
+/// Tokens of prompt and answer together that the engine takes for a model.
+pub(super) fn context_len_of(lane: &Lane, model: &str) -> Option<TokenCount> {
     lane.engine.models().iter().find(|m| m.id == model).and_then(|m| m.context_len)
+}
+
+/// The longest answer of a band.
+pub(super) fn band_cap(gateway: &Gateway, band: Band) -> TokenCount {
+    caps_of(gateway, band).max_tokens
+}
+
+/// The longest prompt of a band, by its estimate.
+pub(super) fn input_cap(gateway: &Gateway, band: Band) -> TokenCount {
+    caps_of(gateway, band).input
 }
 
 /// What amplifies work, by band and posture; the most of an answer is the operator's to say.

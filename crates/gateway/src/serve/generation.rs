@@ -8,15 +8,19 @@
 //! What must stay true: only the owner reads, continues or stops it; the permit is freed exactly once, whatever happens.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use rempart_domain::{AccountId, GenerationId, Millis, Sensitive, TokenCount, Usage};
+use rempart_domain::{
+    AccountId, ConversationId, GenerationId, MessageId, Millis, Sensitive, TokenCount, UnixMillis, Usage,
+};
 use rempart_engine::{Delta, FinishReason};
 use tokio_util::sync::CancellationToken;
 
 use crate::refusal::Refusal;
+use crate::serve::chat_log::ChatLog;
 
 /// Who listens to a generation, and so what happens when nobody does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,27 @@ pub enum Kind {
     Api,
     /// Parked when the last subscriber leaves; everything is kept until it is removed.
     Chat,
+    /// The same, but kept nowhere else, and forgotten a minute after its end.
+    Temporary,
+}
+
+/// Where a chat's answer is kept.
+#[derive(Debug, Clone)]
+pub struct AnswerPlace {
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// The answer itself.
+    pub message: MessageId,
+    /// The question it answers.
+    pub parent: Option<MessageId>,
+    /// The answers to the same question, this one among them.
+    pub siblings: Vec<MessageId>,
+    /// The model that answers.
+    pub model: String,
+    /// When it was begun.
+    pub created: UnixMillis,
+    /// What an answer that goes on had cost before.
+    pub spent: Usage,
 }
 
 /// Where a generation stands.
@@ -69,7 +94,7 @@ pub enum End {
 pub struct Look {
     /// Where it stands.
     pub phase: Phase,
-    /// Pieces since the last look, with the id of the first.
+    /// Pieces since the last look; a chat's are one, whose id is that of the last.
     pub deltas: Vec<Delta>,
     /// Id of the event after the last piece here.
     pub next_event: u64,
@@ -89,6 +114,9 @@ pub enum WakeOn {
 #[derive(Debug)]
 struct State {
     phase: Phase,
+    /// A chat's pieces.
+    log: ChatLog,
+    /// An API answer's pieces that were not read yet.
     spool: VecDeque<Delta>,
     /// Event id of `spool[0]`.
     first_event: u64,
@@ -109,11 +137,25 @@ pub struct Generation {
     kind: Kind,
     cancel: CancellationToken,
     state: Mutex<State>,
+    place: OnceLock<AnswerPlace>,
+    /// Ended by us, not by its owner: it can go on.
+    is_interrupted: AtomicBool,
+    /// Events that the store knows of.
+    checkpointed: AtomicU64,
 }
 
 impl Generation {
     /// A queued generation.
     pub fn new(id: GenerationId, owner: AccountId, kind: Kind) -> Arc<Self> {
+        Self::with(id, owner, kind, ChatLog::default())
+    }
+
+    /// A queued generation that goes on with an answer.
+    pub fn going_on(id: GenerationId, owner: AccountId, said: &str, reasoning: &str) -> Arc<Self> {
+        Self::with(id, owner, Kind::Chat, ChatLog::after(said, reasoning))
+    }
+
+    fn with(id: GenerationId, owner: AccountId, kind: Kind, log: ChatLog) -> Arc<Self> {
         Arc::new(Self {
             id,
             owner,
@@ -121,6 +163,7 @@ impl Generation {
             cancel: CancellationToken::new(),
             state: Mutex::new(State {
                 phase: Phase::Queued { position: 0, eta: None },
+                log,
                 spool: VecDeque::new(),
                 first_event: 0,
                 spool_bytes: 0,
@@ -129,7 +172,64 @@ impl Generation {
                 subscribers: 0,
                 ended_at: None,
             }),
+            place: OnceLock::new(),
+            is_interrupted: AtomicBool::new(false),
+            checkpointed: AtomicU64::new(0),
         })
+    }
+
+    /// Says where the answer is kept; once, before it starts.
+    pub fn set_place(&self, place: AnswerPlace) {
+        // A second place would be a mistake of ours; the first stands.
+        let _ = self.place.set(place);
+    }
+
+    /// Where the answer is kept; `None` if it is not.
+    pub fn place(&self) -> Option<&AnswerPlace> {
+        self.place.get()
+    }
+
+    /// Who listens to it, and what happens when nobody does.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Bytes of text that it holds.
+    pub fn bytes(&self) -> usize {
+        let state = self.state();
+        state.log.bytes() + state.spool_bytes
+    }
+
+    /// Readers now.
+    pub fn subscribers(&self) -> usize {
+        self.state().subscribers
+    }
+
+    /// Answer and reasoning so far, if the store does not know of all of it yet.
+    pub fn take_checkpoint(&self) -> Option<(String, String)> {
+        let state = self.state();
+        let events = state.log.len() as u64;
+        if state.end.is_some() || self.checkpointed.swap(events, Ordering::Relaxed) == events {
+            return None;
+        }
+        let (content, reasoning) = state.log.texts();
+        Some((content.to_owned(), reasoning.to_owned()))
+    }
+
+    /// The answer's text before event `next`.
+    pub fn text_before(&self, next: u64) -> String {
+        self.state().log.content_before(usize::try_from(next).unwrap_or(usize::MAX)).to_owned()
+    }
+
+    /// Stops it because the platform stops: what was generated stands, and can go on later.
+    pub fn interrupt(&self) {
+        self.is_interrupted.store(true, Ordering::Release);
+        self.stop();
+    }
+
+    /// True if [`Generation::interrupt`] ended it.
+    pub fn was_interrupted(&self) -> bool {
+        self.is_interrupted.load(Ordering::Acquire)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -153,22 +253,20 @@ impl Generation {
         Some(Millis(u64::try_from(ended_at.elapsed().as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// Everything generated so far, answer and reasoning; a chat's spool keeps all of it.
+    /// Everything a chat said so far, answer and reasoning.
     pub fn text(&self) -> (String, String) {
         let state = self.state();
-        let mut texts = (String::new(), String::new());
-        for delta in &state.spool {
-            texts.0.push_str(delta.content.expose());
-            texts.1.push_str(delta.reasoning.expose());
-        }
-        texts
+        let (content, reasoning) = state.log.texts();
+        (content.to_owned(), reasoning.to_owned())
     }
 
     /// Why it failed, if it failed before its first piece: then a refusal can still be the whole answer.
     pub fn failure_without_output(&self) -> Option<Refusal> {
         let state = self.state();
         match &state.end {
-            Some(End::Failed(refusal)) if state.first_event == 0 && state.spool.is_empty() => Some(refusal.clone()),
+            Some(End::Failed(refusal)) if state.first_event == 0 && state.spool.is_empty() && state.log.len() == 0 => {
+                Some(refusal.clone())
+            }
             _ => None,
         }
     }
@@ -192,14 +290,18 @@ impl Generation {
     pub fn push(&self, delta: Delta, spool_bytes_max: usize) -> bool {
         let bytes = delta_bytes(&delta);
         let mut fits = true;
-        // Pieces that an API reader has not taken yet become one: a long answer costs its text. A chat's pieces have ids.
-        let merges = self.kind == Kind::Api;
+        let is_api = self.kind == Kind::Api;
         self.update(WakeOn::News, |state| {
+            if !is_api {
+                fits = state.log.push(&delta, spool_bytes_max);
+                return;
+            }
             if state.spool_bytes + bytes > spool_bytes_max {
                 fits = false;
                 return;
             }
-            if let Some(last) = state.spool.back_mut().filter(|_| merges && is_plain(&delta))
+            // Pieces that an API reader has not taken yet become one: a long answer costs its text.
+            if let Some(last) = state.spool.back_mut().filter(|_| is_plain(&delta))
                 && is_plain(last)
             {
                 state.spool_bytes += bytes - size_of::<Delta>();
@@ -247,7 +349,11 @@ impl Generation {
 
     /// Reads from event `next_event` on. Events that an API reader took are gone; asking for them starts at the first kept.
     pub fn subscribe(self: &Arc<Self>, next_event: u64, wake_on: WakeOn) -> Subscription {
-        self.state().subscribers += 1;
+        let mut state = self.state();
+        state.subscribers += 1;
+        // Whoever names an event that was never sent reads from the end.
+        let next_event = if self.kind == Kind::Api { next_event } else { next_event.min(state.log.len() as u64) };
+        drop(state);
         Subscription { generation: Arc::clone(self), next_event, wake_on, has_seen_end: false }
     }
 }
@@ -290,6 +396,11 @@ impl Subscription {
         &self.generation
     }
 
+    /// The event that is read next.
+    pub const fn next_event(&self) -> u64 {
+        self.next_event
+    }
+
     /// From now on, wake at this.
     pub const fn wake_on(&mut self, wake_on: WakeOn) {
         self.wake_on = wake_on;
@@ -313,8 +424,10 @@ impl Subscription {
     /// What is new since the last look; pending when nothing is.
     pub fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<Look> {
         let mut state = self.generation.state();
-        let held = state.spool.len() as u64;
-        let last_event = state.first_event + held;
+        let last_event = match self.generation.kind {
+            Kind::Api => state.first_event + state.spool.len() as u64,
+            Kind::Chat | Kind::Temporary => state.log.len() as u64,
+        };
         let is_due = match self.wake_on {
             WakeOn::News => last_event > self.next_event || state.end.is_some(),
             WakeOn::StartAndEnd => state.end.is_some(),
@@ -331,13 +444,15 @@ impl Subscription {
     }
 
     fn take(&self, state: &mut State, last_event: u64) -> Look {
-        let skip = usize::try_from(self.next_event.saturating_sub(state.first_event)).unwrap_or(usize::MAX);
         let deltas: Vec<Delta> = if self.generation.kind == Kind::Api {
+            let skip = usize::try_from(self.next_event.saturating_sub(state.first_event)).unwrap_or(usize::MAX);
             state.first_event = last_event;
             state.spool_bytes = 0;
             state.spool.drain(..).skip(skip).collect()
         } else {
-            state.spool.iter().skip(skip).cloned().collect()
+            // What gathered is one piece: a reader who comes late is told all at once, not event by event.
+            let next = usize::try_from(self.next_event).unwrap_or(usize::MAX);
+            state.log.since(next).into_iter().collect()
         };
         Look { phase: state.phase.clone(), deltas, next_event: last_event, end: state.end.clone() }
     }

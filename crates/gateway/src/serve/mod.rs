@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod answer;
 pub mod api;
+mod chat_log;
 pub mod console;
 pub mod conversations;
 pub mod drive;
@@ -138,6 +139,8 @@ handlers! {
     DeleteConversation => conversations::delete,
     ListMessages => conversations::list_messages,
     SendMessage => conversations::send,
+    Regenerate => conversations::regenerate,
+    GoOn => conversations::go_on,
     GenerationEvents => conversations::events,
     StopGeneration => conversations::stop,
     HomePage => pages::home,
@@ -275,11 +278,25 @@ pub(crate) async fn to_the_end<T: Send + 'static>(
 
 /// Which error a store's failure is to the caller.
 pub(crate) fn store_refusal(error: &rempart_store::StoreError) -> Refusal {
+    if let rempart_store::StoreError::Full(what) = error {
+        return Refusal::new(ReasonCode::NotAllowed, full_message(what));
+    }
     let reason = error.reason();
     if reason == ReasonCode::Internal {
         tracing::error!(error = %error, "the store failed");
     }
     reason.into()
+}
+
+/// What to do when an account holds as much as it may.
+const fn full_message(what: &str) -> &'static str {
+    match what.as_bytes() {
+        b"conversations" => "this account holds as many conversations as it may: delete some first",
+        b"messages" => "this conversation is as long as it may be: begin a new one",
+        b"branches" => "there are as many branches here as there may be",
+        b"files" => "this account holds as many files as it may: delete some first",
+        _ => "this account holds as much as it may: delete conversations or files first",
+    }
 }
 
 /// A JSON answer.

@@ -3,24 +3,42 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rempart_domain::{AccountId, GenerationId, Millis};
+use rempart_domain::{AccountId, GenerationId, MessageId, Millis};
 
-use crate::serve::generation::Generation;
+use crate::serve::generation::{Generation, Kind};
 
 /// Ended answers of one account that are kept in memory; its oldest goes first, and never another's for its sake.
 const PARKED_PER_ACCOUNT: usize = 16;
+
+/// How long a temporary chat's answer waits for a reader who lost the connection.
+const TEMPORARY_PARKED: Millis = Millis(60_000);
 
 /// The table.
 #[derive(Debug)]
 pub struct Generations {
     by_id: Mutex<HashMap<GenerationId, Arc<Generation>>>,
     len_max: usize,
+    bytes_max: usize,
+}
+
+/// Forgets the answers that ended first until at most `bytes_max` of text are held.
+fn make_room(by_id: &mut HashMap<GenerationId, Arc<Generation>>, bytes_max: usize) {
+    let mut bytes: usize = by_id.values().map(|g| g.bytes()).sum();
+    if bytes <= bytes_max {
+        return;
+    }
+    let mut ended: Vec<_> = by_id.values().filter_map(|g| g.ended_for().map(|age| (age, g.id, g.bytes()))).collect();
+    ended.sort_unstable_by_key(|(age, ..)| *age);
+    while let Some((_, oldest, held)) = ended.pop().filter(|_| bytes > bytes_max) {
+        by_id.remove(&oldest);
+        bytes = bytes.saturating_sub(held);
+    }
 }
 
 impl Generations {
-    /// A table of at most `len_max`.
-    pub fn new(len_max: usize) -> Self {
-        Self { by_id: Mutex::new(HashMap::new()), len_max: len_max.max(1) }
+    /// A table of at most `len_max` answers and `bytes_max` bytes of their text.
+    pub fn new(len_max: usize, bytes_max: usize) -> Self {
+        Self { by_id: Mutex::new(HashMap::new()), len_max: len_max.max(1), bytes_max }
     }
 
     fn by_id(&self) -> MutexGuard<'_, HashMap<GenerationId, Arc<Generation>>> {
@@ -29,8 +47,10 @@ impl Generations {
 
     /// Whether [`Generations::insert`] would take another one up.
     pub fn has_room(&self) -> bool {
-        let by_id = self.by_id();
-        by_id.len() < self.len_max || by_id.values().any(|g| g.ended_for().is_some())
+        let mut by_id = self.by_id();
+        make_room(&mut by_id, self.bytes_max);
+        let held: usize = by_id.values().map(|g| g.bytes()).sum();
+        held <= self.bytes_max && (by_id.len() < self.len_max || by_id.values().any(|g| g.ended_for().is_some()))
     }
 
     /// Takes a generation up; `false` if the table is full of running ones.
@@ -63,9 +83,29 @@ impl Generations {
         self.by_id().remove(&id);
     }
 
-    /// Forgets those that ended longer ago than `age`.
+    /// The answer that is on its way to this message, if it is the account's.
+    pub fn find_by_message(&self, message: MessageId, owner: AccountId) -> Option<Arc<Generation>> {
+        let by_id = self.by_id();
+        let is_it = |g: &&Arc<Generation>| {
+            g.owner == owner && g.ended_for().is_none() && g.place().is_some_and(|place| place.message == message)
+        };
+        by_id.values().find(is_it).cloned()
+    }
+
+    /// Chats that have not ended and whose answers are kept.
+    pub fn kept_and_running(&self) -> Vec<Arc<Generation>> {
+        let by_id = self.by_id();
+        by_id.values().filter(|g| g.place().is_some() && g.ended_for().is_none()).cloned().collect()
+    }
+
+    /// Forgets those that ended longer ago than `age`, temporary ones sooner.
     pub fn forget_old(&self, age: Millis) {
-        self.by_id().retain(|_, g| g.ended_for().is_none_or(|ended| ended < age));
+        let mut by_id = self.by_id();
+        by_id.retain(|_, g| {
+            let kept_for = if g.kind() == Kind::Temporary { TEMPORARY_PARKED.min(age) } else { age };
+            g.ended_for().is_none_or(|ended| ended < kept_for)
+        });
+        make_room(&mut by_id, self.bytes_max);
     }
 
     /// How many have not ended.
@@ -73,10 +113,10 @@ impl Generations {
         self.by_id().values().filter(|g| g.ended_for().is_none()).count()
     }
 
-    /// Stops everything: the platform's drain is over.
+    /// Stops everything that runs: the platform's drain is over. What was said stands, and can go on after the next start.
     pub fn stop_all(&self) {
         for generation in self.by_id().values() {
-            generation.stop();
+            generation.interrupt();
         }
     }
 }

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod api;
+mod branches;
 mod chat;
 mod hostile;
 mod listener;

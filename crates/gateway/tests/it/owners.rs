@@ -70,3 +70,33 @@ async fn no_route_but_the_open_ones_answers_a_stranger() {
         }
     }
 }
+
+#[test]
+fn the_description_of_the_api_names_every_route_and_no_other() {
+    use rempart_gateway::ctx::Side;
+    use rempart_gateway::routes::{Dialect, RouteClass, TABLE};
+    let described: Value = serde_json::from_str(include_str!("../../src/openapi.json")).unwrap();
+    let mut named: Vec<String> = described["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    let is_api = |route: &&rempart_gateway::routes::Route| route.side == Side::Public && route.dialect != Dialect::Page;
+    let is_ours =
+        |route: &&rempart_gateway::routes::Route| route.class != RouteClass::Light || route.pattern.starts_with("/api");
+    let mut routes: Vec<String> = TABLE
+        .iter()
+        .filter(is_api)
+        .filter(is_ours)
+        .map(|r| format!("{} {}", r.method, r.pattern.replace("{*id}", "{id}")))
+        .collect();
+    named.retain(|name| {
+        !["/healthz", "/readyz", "/openapi.json", "/status", "/.well-known"].iter().any(|light| name.contains(light))
+    });
+    named.sort();
+    routes.sort();
+    assert_eq!(named, routes);
+}

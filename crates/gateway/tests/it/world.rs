@@ -76,8 +76,8 @@ impl World {
     pub async fn with(setup: Setup) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let master = MasterKey::load_or_create(&dir.path().join("keys/master.key")).unwrap();
-        let store =
-            Store::open(StoreOptions::new(StoreUrl::Sqlite(dir.path().join("rempart.db")), master)).await.unwrap();
+        let options = StoreOptions::new(StoreUrl::Sqlite(dir.path().join("rempart.db")), master);
+        let store = Store::open(StoreOptions { holding: setup.limits.holding(), ..options }).await.unwrap();
         let tasks = Tasks::default();
         let engine = ScriptedEngine::new(setup.engine);
         tasks.spawn("engine", Arc::clone(&engine).run(tasks.stopping()));

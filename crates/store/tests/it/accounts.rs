@@ -152,7 +152,7 @@ on_both! {
             let sql = sql.replace("ID", &id.to_sql().to_string());
             fx.tamper(&format!("{}{sql}", if fx.postgres.is_none() { "PRAGMA foreign_keys = ON; " } else { "" })).await;
         }
-        assert_eq!(store.sweep(UnixSeconds(0)).await.unwrap(), 2);
+        assert_eq!(store.sweep(UnixSeconds(0)).await.unwrap(), 3, "conversation, message, what was counted of them");
         assert_eq!(store.sweep(UnixSeconds(0)).await.unwrap(), 0);
     }
 

@@ -38,7 +38,14 @@ async fn write_and_say(store: &Store, id: u64) {
     store
         .create_conversation(
             account,
-            NewConversation { id: conversation, title: sensitive("t"), model: "m".to_owned(), created: NOW },
+            NewConversation {
+                id: conversation,
+                title: sensitive("t"),
+                model: "m".to_owned(),
+                system: None,
+                temperature: None,
+                created: NOW,
+            },
         )
         .await
         .unwrap();

@@ -169,6 +169,8 @@ pub(crate) fn new_conversation(title: &str) -> NewConversation {
         id: ConversationId::from_bits(fresh()),
         title: sensitive(title),
         model: "small".to_owned(),
+        system: None,
+        temperature: None,
         created: NOW,
     }
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod backups;
+mod branches;
 mod conversations;
 mod crash;
 mod fixture;

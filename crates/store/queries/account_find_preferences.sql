@@ -1,0 +1,1 @@
+SELECT locale, theme, time_zone FROM account WHERE id = $1

@@ -1,0 +1,1 @@
+UPDATE account SET theme = $2 WHERE id = $1

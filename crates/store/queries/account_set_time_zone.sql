@@ -1,0 +1,1 @@
+UPDATE account SET time_zone = $2 WHERE id = $1

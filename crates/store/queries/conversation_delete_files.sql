@@ -1,0 +1,1 @@
+DELETE FROM file WHERE conversation_id = $2 AND account_id = $1

@@ -1,0 +1,1 @@
+UPDATE conversation SET model = $3 WHERE id = $2 AND account_id = $1

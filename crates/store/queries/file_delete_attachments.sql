@@ -1,0 +1,1 @@
+DELETE FROM attachment WHERE file_id = $2 AND account_id = $1

@@ -1,0 +1,1 @@
+SELECT id, kind, bytes, chars, name_sealed FROM file WHERE id = $2 AND account_id = $1

@@ -1,0 +1,1 @@
+SELECT conversations, files, bytes FROM holding WHERE account_id = $1

@@ -1,0 +1,1 @@
+DELETE FROM attachment WHERE account_id = $1

@@ -1,0 +1,1 @@
+DELETE FROM holding WHERE account_id = $1

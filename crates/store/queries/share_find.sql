@@ -1,0 +1,1 @@
+SELECT id, sealed, created_ms FROM share WHERE hash = $1
