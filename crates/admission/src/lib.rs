@@ -6,6 +6,7 @@
 //! What must stay true: no member is refused for want of room while strangers hold more than their share or a place in the queue;
 //! a cohort weighs as one; every queue and table has a bound; a decision takes O(log n).
 
+mod buckets;
 mod door;
 mod fair;
 mod front;
@@ -28,6 +29,7 @@ pub mod prefill;
 #[cfg(test)]
 mod tests;
 
+pub use buckets::{Buckets, Rate};
 pub use machine::Machine;
 pub use share::{Dimensions, Revocation, Share, Shares};
 pub use types::{

@@ -52,6 +52,10 @@ pub struct Principal {
     pub role: Role,
     /// The day the account was made, UTC.
     pub created_day: Day,
+    /// The session was won from an unknown device during an incident and nothing has confirmed it since: it counts as a newcomer's.
+    pub is_unsure: bool,
+    /// An operator's session that was won without a second factor: it has no role until one is shown.
+    pub lacks_second_factor: bool,
 }
 
 impl Principal {
@@ -62,6 +66,8 @@ impl Principal {
         carried_standing: Standing::Visitor,
         role: Role::None,
         created_day: Day(0),
+        is_unsure: false,
+        lacks_second_factor: false,
     };
 
     /// True for a caller with a checked credential.

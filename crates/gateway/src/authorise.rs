@@ -26,6 +26,9 @@ pub fn authorise(route: &Route, principal: &Principal, band: Band) -> Result<(),
     };
     if !is_allowed {
         let reason = match (principal.is_known(), route.access) {
+            (true, Access::Console | Access::Metrics) if principal.lacks_second_factor => {
+                ReasonCode::SecondFactorRequired
+            }
             (true, _) => ReasonCode::NotAllowed,
             (false, Access::Key) => ReasonCode::InvalidApiKey,
             (false, _) => ReasonCode::NotSignedIn,

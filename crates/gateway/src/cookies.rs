@@ -29,3 +29,23 @@ impl Cookies {
         HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cookies;
+
+    #[test]
+    fn cookies_are_bound_to_the_host_and_secure_exactly_with_https() {
+        let check = |url: &str| {
+            let cookies = Cookies::for_url(url);
+            let set = cookies.set(cookies.session, "x", 60);
+            (cookies.device, set.and_then(|value| value.to_str().ok().map(str::to_owned)).unwrap_or_default())
+        };
+        let (device, set) = check("https://chat.example.org");
+        assert_eq!(device, "__Host-rmp_device");
+        assert_eq!(set, "__Host-rmp_session=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
+        let (device, set) = check("http://localhost:8080");
+        assert_eq!(device, "rmp_device");
+        assert_eq!(set, "rmp_session=x; Path=/; HttpOnly; SameSite=Lax; Max-Age=60");
+    }
+}

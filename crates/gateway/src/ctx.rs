@@ -32,6 +32,11 @@ impl Source {
         }
     }
 
+    /// The network it is in: an IPv4 /24, an IPv6 /48. What people behind one line or one provider's box share.
+    pub const fn network(self) -> u64 {
+        if self.0 >> 32 == 0 { self.0 >> 8 } else { self.0 >> 16 | 1 << 62 }
+    }
+
     /// 64 bits that tell sources apart; no address can be read from the low half alone. Never for a log.
     pub const fn bits(self) -> u64 {
         self.0

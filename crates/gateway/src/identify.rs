@@ -99,6 +99,13 @@ pub fn known_key(record: KeyRecord) -> KnownKey {
     }
 }
 
+/// What the session that asks was won with.
+pub fn session_flags(gateway: &Gateway, parts: &Parts) -> Option<rempart_identity::TicketFlags> {
+    let text = cookie(parts, gateway.cookies.session)?;
+    let ticket = gateway.keyring.open_ticket(TicketKind::Session, text, gateway.clock.seconds()).ok()?;
+    gateway.revocations.is_current(&ticket).then_some(ticket.flags)
+}
+
 /// The device ticket, if this browser has signed in to some account before.
 pub fn device(gateway: &Gateway, parts: &Parts) -> Option<TicketFields> {
     let text = cookie(parts, gateway.cookies.device)?;

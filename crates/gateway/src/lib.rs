@@ -41,7 +41,10 @@ use std::time::{Duration, Instant};
 
 use rempart_domain::{GateLevel, RequestId};
 use rempart_engine::routing::Engines;
+use rempart_identity::factor::Passkeys;
+use rempart_identity::sign_in::SignInGuard;
 use rempart_identity::{HashPool, Keyring, KnownKeys, Revocations};
+use rempart_mail::Mailer;
 use rempart_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -110,6 +113,8 @@ pub struct Parts {
     pub store: Store,
     /// What generates.
     pub engines: Arc<Engines>,
+    /// The way out for mail; the binary runs it.
+    pub mailer: Mailer,
     /// Background tasks.
     pub tasks: Tasks,
 }
@@ -133,8 +138,15 @@ pub struct Gateway {
     pub(crate) standings: standing::Standings,
     pub(crate) known_keys: KnownKeys,
     pub(crate) hash_pool: HashPool,
+    pub(crate) sign_in_guard: SignInGuard,
+    /// `None` where the public address is no name.
+    pub(crate) passkeys: Option<Passkeys>,
+    pub(crate) passkey_answers: serve::factors::passkeys::TakenAnswers,
+    /// Requests for a mailed link that are being looked up.
+    pub(crate) mail_requests: Arc<Semaphore>,
     pub(crate) store: Store,
     pub(crate) engines: Arc<Engines>,
+    pub(crate) mailer: Mailer,
     pub(crate) tasks: Tasks,
     pub(crate) cookies: Cookies,
     pub(crate) metrics: Arc<Metrics>,
@@ -177,6 +189,7 @@ impl Gateway {
             posture,
             store,
             engines,
+            mailer,
             tasks,
         } = parts;
         let metrics = Arc::new(Metrics::new());
@@ -195,6 +208,10 @@ impl Gateway {
         };
         let gateway = Arc::new(Self {
             cookies: Cookies::for_url(&config.public_url),
+            sign_in_guard: SignInGuard::new(limits.sign_in()),
+            passkeys: Passkeys::new(&config.public_url, &config.site.name),
+            passkey_answers: serve::factors::passkeys::TakenAnswers::new(limits.passkey_answers),
+            mail_requests: Arc::new(Semaphore::new(as_usize(limits.mail_requests))),
             standings: standing::Standings::new(config.standing, limits.demoted_members_percent),
             metering: Metering::new(limits.usage_rows, Arc::clone(&clock)),
             connections: Arc::default(),
@@ -217,6 +234,7 @@ impl Gateway {
             hash_pool,
             store,
             engines,
+            mailer,
             tasks,
             metrics,
             counters,

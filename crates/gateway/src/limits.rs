@@ -65,6 +65,7 @@ limits! {
     idle_ms = 60000, "longest time a kept connection may be idle";
     header_bytes = 16384, "size of a request's head";
     body_bytes_form = 4096, "body of sign-in and registration";
+    body_bytes_passkey = 16384, "body of a passkey's answer";
     body_bytes_api = 1_048_576, "body of the API";
     body_bytes_total = 268_435_456, "request bodies in memory, all connections together";
     http2_streams = 32, "HTTP/2: streams at once on a connection";
@@ -103,6 +104,15 @@ limits! {
     stored_bytes_per_account = 1_073_741_824, "messages, files and shared pages of one account, sealed";
     file_unattached_ms = 86_400_000, "time a file waits to be attached";
     checkpoint_ms = 3000, "time between two copies in the store of an answer that is on its way";
+    sign_in_guesses_per_account = 10, "passwords an hour that unknown devices together may try at one account";
+    sign_in_free_guesses = 3, "of them, without work";
+    sign_in_free_wrong_per_network = 10, "wrong passwords an hour from one network before its unknown devices pay work";
+    sign_in_tries_per_device = 20, "passwords an hour that one known device may try";
+    sign_in_spray_accounts = 20, "accounts over which guesses must be spread to be taken for a spraying";
+    second_factor_tries = 10, "codes of a second factor an hour, for one account";
+    mail_links_per_network = 10, "mailed links that one network may ask for in an hour before it pays work";
+    mail_requests = 64, "requests for a mailed link that are looked up at once";
+    passkey_answers = 65536, "answers of passkeys that are remembered, so that none is taken twice";
     drain_ms = 30000, "time for what is in flight to end when the platform stops";
 }
 
@@ -116,6 +126,19 @@ impl Limits {
             files: self.files_per_account,
             bytes: self.stored_bytes_per_account,
             unattached_ms: self.file_unattached_ms,
+        }
+    }
+
+    /// Those of the sign-in guard.
+    pub fn sign_in(&self) -> rempart_identity::sign_in::SignInLimits {
+        rempart_identity::sign_in::SignInLimits {
+            guesses_per_account: self.sign_in_guesses_per_account,
+            free_guesses_per_account: self.sign_in_free_guesses,
+            free_wrong_per_network: self.sign_in_free_wrong_per_network,
+            tries_per_device: self.sign_in_tries_per_device,
+            codes_per_account: self.second_factor_tries,
+            spray_accounts: self.sign_in_spray_accounts,
+            free_mails_per_network: self.mail_links_per_network,
         }
     }
 }

@@ -18,6 +18,10 @@ pub(crate) fn refuse(gateway: &Gateway, ctx: &Ctx, parts: &Parts, refusal: Refus
         Dialect::OpenAi => refusal.into_response(ctx.request_id, false),
         Dialect::DeepSeek => refusal.into_response(ctx.request_id, true),
         Dialect::Page if refusal.reason == ReasonCode::NotSignedIn => redirect("/sign-in"),
+        // An operator without a second factor: here it is set, or signing in anew asks for it.
+        Dialect::Page if refusal.reason == ReasonCode::SecondFactorRequired && ctx.conn.side == Side::Console => {
+            redirect("/security")
+        }
         Dialect::Page => refusal_page(gateway, ctx, parts, &refusal),
     }
 }
@@ -77,6 +81,10 @@ pub(crate) fn theme_of(parts: &Parts) -> Theme {
     crate::identify::cookie(parts, rempart_web::THEME_COOKIE).and_then(Theme::parse).unwrap_or_default()
 }
 
+/// What a page of ours may ask the browser for: passkeys, and nothing that watches or pays.
+const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), display-capture=(), \
+                           publickey-credentials-get=(self), publickey-credentials-create=(self)";
+
 /// Headers of every answer.
 pub(crate) fn set_common_headers(gateway: &Gateway, response: &mut Response<Body>, ctx: &Ctx) {
     let headers = response.headers_mut();
@@ -87,6 +95,9 @@ pub(crate) fn set_common_headers(gateway: &Gateway, response: &mut Response<Body
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+        headers
+            .insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+        headers.insert(HeaderName::from_static("permissions-policy"), HeaderValue::from_static(PERMISSIONS));
         if ctx.route.class != RouteClass::Light {
             headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         }

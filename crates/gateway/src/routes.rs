@@ -63,6 +63,8 @@ pub enum BodyLimit {
     None,
     /// `body_bytes_form`.
     Form,
+    /// `body_bytes_passkey`.
+    Passkey,
     /// `body_bytes_api`.
     Api,
 }
@@ -81,6 +83,20 @@ pub enum Handler {
     Gate,
     SignIn,
     SignOut,
+    ListDevices,
+    EndDevice,
+    RequestMail,
+    ResetPassword,
+    StartPasskeySignIn,
+    PasskeySignIn,
+    ChangeEmail,
+    ListFactors,
+    DeleteFactor,
+    StartTotp,
+    CreateTotp,
+    StartPasskey,
+    CreatePasskey,
+    CreateRecoveryCodes,
     ListSessions,
     EndSession,
     EndSessions,
@@ -111,6 +127,14 @@ pub enum Handler {
     SignInPage,
     SignInForm,
     SignOutForm,
+    RecoverPage,
+    RecoverForm,
+    ResetPage,
+    ResetForm,
+    ConfirmPage,
+    ConfirmForm,
+    SecurityPage,
+    SecurityForm,
     AccountPage,
     AccountForm,
     StatusPage,
@@ -189,6 +213,20 @@ table! {
     Public DELETE "/api/v1/sessions" Session Write OpenAi None EndSessions;
     Public DELETE "/api/v1/sessions/current" Session Write OpenAi None SignOut;
     Public DELETE "/api/v1/sessions/{id}" Session Write OpenAi None EndSession;
+    Public POST "/api/v1/sessions/passkey/start" Open Door OpenAi Form StartPasskeySignIn;
+    Public POST "/api/v1/sessions/passkey" Open Door OpenAi Passkey PasskeySignIn;
+    Public GET "/api/v1/devices" Session Read OpenAi None ListDevices;
+    Public DELETE "/api/v1/devices/{id}" Session Write OpenAi None EndDevice;
+    Public POST "/api/v1/recovery" Open Door OpenAi Form RequestMail;
+    Public POST "/api/v1/recovery/password" Open Door OpenAi Form ResetPassword;
+    Public POST "/api/v1/account/email" Session Door OpenAi Form ChangeEmail;
+    Public GET "/api/v1/factors" Session Read OpenAi None ListFactors;
+    Public DELETE "/api/v1/factors/{id}" Session Door OpenAi Form DeleteFactor;
+    Public POST "/api/v1/factors/totp/start" Session Door OpenAi Form StartTotp;
+    Public POST "/api/v1/factors/totp" Session Door OpenAi Form CreateTotp;
+    Public POST "/api/v1/factors/passkey/start" Session Door OpenAi Form StartPasskey;
+    Public POST "/api/v1/factors/passkey" Session Door OpenAi Passkey CreatePasskey;
+    Public POST "/api/v1/factors/recovery-codes" Session Door OpenAi Form CreateRecoveryCodes;
     Public GET "/api/v1/account" Session Read OpenAi None Me;
     Public POST "/api/v1/account/password" Session Door OpenAi Form SetPassword;
     Public DELETE "/api/v1/account" Session Write OpenAi Form DeleteAccount;
@@ -216,6 +254,14 @@ table! {
     Public GET "/sign-in" Open Page Page None SignInPage;
     Public POST "/sign-in" Open Door Page Form SignInForm;
     Public POST "/sign-out" Session Write Page Form SignOutForm;
+    Public GET "/recover" Open Page Page None RecoverPage;
+    Public POST "/recover" Open Door Page Form RecoverForm;
+    Public GET "/reset" Open Page Page None ResetPage;
+    Public POST "/reset" Open Door Page Form ResetForm;
+    Public GET "/confirm" Open Page Page None ConfirmPage;
+    Public POST "/confirm" Open Door Page Form ConfirmForm;
+    Public GET "/security" Session Page Page None SecurityPage;
+    Public POST "/security" Session Door Page Form SecurityForm;
     Public GET "/account" Session Page Page None AccountPage;
     Public POST "/account" Session Write Page Form AccountForm;
     Public GET "/status" Open Page Page None StatusPage;
@@ -231,6 +277,12 @@ table! {
     Console POST "/first-run" Open Door Page Form FirstRunForm;
     Console GET "/sign-in" Open Page Page None ConsoleSignInPage;
     Console POST "/sign-in" Open Door Page Form ConsoleSignInForm;
+    Console GET "/security" Session Page Page None SecurityPage;
+    Console POST "/security" Session Door Page Form SecurityForm;
+    Console POST "/api/v1/sessions/passkey/start" Open Door OpenAi Form StartPasskeySignIn;
+    Console POST "/api/v1/sessions/passkey" Open Door OpenAi Passkey PasskeySignIn;
+    Console POST "/api/v1/factors/passkey/start" Session Door OpenAi Form StartPasskey;
+    Console POST "/api/v1/factors/passkey" Session Door OpenAi Passkey CreatePasskey;
     Console GET "/metrics" Metrics Console OpenAi None MetricsPage;
     Console GET "/api/status" Console Console OpenAi None ConsoleStatus;
     Console GET "/api/journal" Console Console OpenAi None ConsoleJournal;

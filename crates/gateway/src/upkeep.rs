@@ -30,6 +30,7 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
             gateway.tick_posture(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
             gateway.clock.slew();
             gateway.revocations.tick(gateway.clock.seconds());
+            gateway.sign_in_guard.tick(gateway.clock.now());
             gateway.generations.forget_old(rempart_domain::Millis(gateway.limits.generation_parked_ms));
         }),
     );
@@ -115,6 +116,8 @@ pub(crate) fn set_gauges(gateway: &Gateway) {
             kv("used", u64::from(load.kv_tokens_used));
         }
     }
+    set_mail_gauges(gateway);
+    set_sign_in_gauges(gateway);
     metrics.set_gauge("rempart_gate_level", &[], gateway.config.registration as u8 as f64);
     metrics.set_gauge("rempart_posture", &[], f64::from(gateway.posture.level() as u8));
     #[allow(clippy::cast_precision_loss, reason = "a number of accounts")]
@@ -125,4 +128,42 @@ pub(crate) fn set_gauges(gateway: &Gateway) {
     metrics.set_gauge("rempart_connections_ended", &[], gateway.connections.ended() as f64);
     #[allow(clippy::cast_precision_loss, reason = "a number of connections")]
     metrics.set_gauge("rempart_connections_open", &[], gateway.connections.open() as f64);
+}
+
+fn set_mail_gauges(gateway: &Gateway) {
+    let counts = gateway.mailer.counts();
+    let rows = [
+        ("queued_account", counts.queued_account),
+        ("queued_registration", counts.queued_registration),
+        ("sent", counts.sent),
+        ("retried", counts.retried),
+        ("refused", counts.refused),
+        ("expired", counts.expired),
+        ("held_back", counts.held_back),
+    ];
+    for (state, count) in rows {
+        #[allow(clippy::cast_precision_loss, reason = "a number of mails")]
+        gateway.metrics.set_gauge("rempart_mail", &[("state", state.to_owned())], count as f64);
+    }
+}
+
+fn set_sign_in_gauges(gateway: &Gateway) {
+    let (spray, pool) = (gateway.sign_in_guard.spraying(), gateway.hash_pool.load());
+    let to_u64 = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let rows = [
+        ("spraying", u64::from(spray.is_open)),
+        ("attempts_per_s", u64::from(spray.attempts_per_s)),
+        ("accounts_per_minute", u64::from(spray.accounts)),
+        ("attempts", spray.attempts_total),
+        ("incidents", spray.incidents_total),
+        ("hashed", pool.hashed_total),
+        ("hash_refused", pool.refused_total),
+        ("hash_running", to_u64(pool.running)),
+        ("hash_queued_known", to_u64(pool.queued_known)),
+        ("hash_queued_unknown", to_u64(pool.queued_unknown)),
+    ];
+    for (state, count) in rows {
+        #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+        gateway.metrics.set_gauge("rempart_sign_in", &[("state", state.to_owned())], count as f64);
+    }
 }

@@ -100,6 +100,8 @@ fn standing(criterion: &mut Criterion) {
         carried_standing: Standing::Member,
         role: Role::None,
         created_day: Day(19_000),
+        is_unsure: false,
+        lacks_second_factor: false,
     };
     let hot = principal(next());
     criterion.bench_function("band: one account of 10^6", |bench| bench.iter(|| revocations.band(black_box(&hot))));

@@ -8,11 +8,13 @@ mod line;
 mod phc;
 mod pool;
 mod rules;
+pub mod weak;
 
 pub use line::HashLane;
 pub use phc::HashPrice;
 pub use pool::{HashError, HashPool, HashPoolLoad, HashPoolOptions, Verified};
-pub use rules::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, PasswordError, check_password, is_weak};
+pub use rules::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, PasswordError, check_password};
+pub use weak::{is_weak, is_weak_for};
 
 #[cfg(test)]
 pub(crate) use line::{Line, LineLimits, Quote, Taken};

@@ -131,6 +131,13 @@ impl Keyring {
         mac.finalize().into_bytes().into()
     }
 
+    /// The tag of an account's name in device tickets: 32 bits under the root key. A ticket of another name passes for one in four billion,
+    /// and then buys one look-up.
+    pub fn name_tag(&self, name: &str) -> u32 {
+        let [a, b, c, d, ..] = self.lookup_hash("device name", &name.trim().to_lowercase());
+        u32::from_le_bytes([a, b, c, d])
+    }
+
     /// The token that a session's forms carry against cross-site requests: 22 characters, bound to the session, stored nowhere.
     pub fn form_token(&self, session: SessionId) -> String {
         URL_SAFE_NO_PAD.encode(self.form_tag(session))

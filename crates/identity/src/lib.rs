@@ -8,11 +8,13 @@ mod api_key;
 mod base62;
 mod credential;
 mod error;
+pub mod factor;
 mod key_file;
 mod keyring;
 mod known_keys;
 pub mod random;
 mod revocation;
+pub mod sign_in;
 mod ticket;
 mod time_grid;
 
@@ -21,8 +23,8 @@ mod tests;
 
 pub use api_key::{IssuedKey, KEY_LEN, KEY_PREFIX, KEY_REGEX, KeyError, PresentedKey, issue, parse};
 pub use credential::{
-    HashError, HashLane, HashPool, HashPoolLoad, HashPoolOptions, HashPrice, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MAX,
-    PASSWORD_CHARS_MIN, PasswordError, Verified, check_password, is_weak,
+    HashError, HashLane, HashPool, HashPoolLoad, HashPoolOptions, HashPrice, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN,
+    PasswordError, Verified, check_password, is_weak, is_weak_for, weak,
 };
 pub use error::IdentityError;
 pub use keyring::Keyring;

@@ -21,7 +21,7 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use rempart_domain::{AccountId, Band, Credential, Principal, Role, SessionId, Standing, UnixSeconds};
 
 use crate::ticket::wire_seconds;
-use crate::{IdentityError, KnownKey, TicketFields};
+use crate::{IdentityError, KnownKey, TicketFields, TicketFlags};
 use shard::{AccountState, EndedSession, Shard, shard_index};
 
 /// No freeze: nothing was earned that late.
@@ -158,17 +158,23 @@ impl Revocations {
         let Some(shard) = self.read(account) else { return Standing::Newcomer };
         let frozen_at = self.frozen_at.load(Ordering::Acquire);
         let standing = shard.standing(account, frozen_at).unwrap_or(principal.carried_standing);
+        let standing = if principal.is_unsure { standing.min(Standing::Newcomer) } else { standing };
         if shard.is_demoted(account) { standing.demoted() } else { standing }
     }
 
-    /// The principal of an opened session ticket; `None` if it was ended. A role taken away is gone at once.
+    /// The principal of an opened session ticket; `None` if it was ended. A role taken away is gone at once; an operator who signed in
+    /// without a second factor has none.
     pub fn principal_of_session(&self, ticket: &TicketFields) -> Option<Principal> {
+        let role = self.role_of(ticket.account).unwrap_or(ticket.flags.role());
+        let is_strong = ticket.flags.contains(TicketFlags::SECOND_FACTOR);
         self.is_current(ticket).then(|| Principal {
             account: Some(ticket.account),
             credential: Credential::Session(ticket.session),
             carried_standing: ticket.standing,
-            role: self.role_of(ticket.account).unwrap_or(ticket.flags.role()),
+            role: if is_strong { role } else { Role::None },
             created_day: ticket.created_day,
+            is_unsure: ticket.flags.contains(TicketFlags::UNSURE),
+            lacks_second_factor: !is_strong && role == Role::Operator,
         })
     }
 
@@ -180,6 +186,8 @@ impl Revocations {
             carried_standing: key.standing,
             role: self.role_of(key.account).unwrap_or(key.role),
             created_day: key.created_day,
+            is_unsure: false,
+            lacks_second_factor: false,
         }
     }
 

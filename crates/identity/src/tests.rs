@@ -7,8 +7,10 @@ mod line;
 mod password;
 mod pool;
 mod revocation;
+mod sign_in;
 mod small;
 mod ticket;
+mod weak;
 
 use std::path::Path;
 use std::sync::Arc;

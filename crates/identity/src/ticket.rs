@@ -34,12 +34,15 @@ const TAG_LEN: usize = 32;
 pub enum TicketKind {
     /// A sign-in: the cookie `rmp_session`.
     Session = 1,
-    /// "This browser has signed in to that account before": the cookie `rmp_device`. `session` is the device's own id.
+    /// "This browser has signed in to that account before": the cookie `rmp_device`. `session` is the device's own id, `created_day` and
+    /// `flags` together a tag of the account's name ([`TicketFields::with_name_tag`]): whose it is can be told without a look-up.
     Device = 2,
     /// Issued with the sign-in form, so that a sign-in cannot be replayed blindly. `session` is a nonce.
     SignIn = 3,
     /// A place in the registration queue. `session` is its number.
     Registration = 4,
+    /// The password was right, the second factor is still asked for. `session` is unused.
+    HalfSignIn = 6,
 }
 
 impl TicketKind {
@@ -49,6 +52,7 @@ impl TicketKind {
             2 => Some(Self::Device),
             3 => Some(Self::SignIn),
             4 => Some(Self::Registration),
+            6 => Some(Self::HalfSignIn),
             _ => None,
         }
     }
@@ -61,6 +65,16 @@ pub struct TicketFlags(pub u16);
 impl TicketFlags {
     /// The account was an operator's when the ticket was issued.
     pub const OPERATOR: Self = Self(1);
+    /// The session was won with a second factor, a passkey, or a link that an operator made on the machine itself.
+    pub const SECOND_FACTOR: Self = Self(2);
+    /// The session was won from an unknown device during an incident, with a password alone.
+    pub const UNSURE: Self = Self(4);
+
+    /// Both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 
     /// True if every bit of `other` is set.
     pub const fn contains(self, other: Self) -> bool {
@@ -162,6 +176,19 @@ impl Keyring {
 }
 
 impl TicketFields {
+    /// A device ticket that carries a tag of its account's name.
+    #[must_use]
+    pub fn with_name_tag(self, tag: u32) -> Self {
+        let [a, b, c, d] = tag.to_le_bytes();
+        Self { created_day: Day(u16::from_le_bytes([a, b])), flags: TicketFlags(u16::from_le_bytes([c, d])), ..self }
+    }
+
+    /// The tag of a device ticket.
+    pub const fn name_tag(&self) -> u32 {
+        let ([a, b], [c, d]) = (self.created_day.0.to_le_bytes(), self.flags.0.to_le_bytes());
+        u32::from_le_bytes([a, b, c, d])
+    }
+
     fn to_bytes(self, key_id: u8) -> [u8; BODY_LEN] {
         let mut body = [0_u8; BODY_LEN];
         let head = [VERSION, key_id, self.kind as u8, self.standing.to_u8()];

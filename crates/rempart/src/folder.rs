@@ -64,6 +64,16 @@ impl DataFolder {
         self.keys().join("mac.key")
     }
 
+    /// The operator's filter of breached passwords.
+    pub(crate) fn breached_filter(&self) -> PathBuf {
+        self.root.join("breached.filter")
+    }
+
+    /// Where mail goes without a mail server.
+    pub(crate) fn outbox(&self) -> PathBuf {
+        self.root.join("outbox")
+    }
+
     /// Where a running platform takes commands.
     pub(crate) fn socket(&self) -> PathBuf {
         self.root.join("control.sock")
@@ -81,7 +91,7 @@ impl DataFolder {
 
     /// Makes what is missing, with its modes.
     pub(crate) fn create(&self) -> Result<(), Failure> {
-        for folder in [self.root.clone(), self.keys(), self.root.join("audit"), self.root.join("outbox")] {
+        for folder in [self.root.clone(), self.keys(), self.root.join("audit"), self.outbox()] {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
             made.map_err(|error| Failure::Missing(format!("cannot make the folder {}: {error}", folder.display())))?;
         }

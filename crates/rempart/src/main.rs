@@ -11,6 +11,7 @@ mod dates;
 mod engines;
 mod folder;
 mod logs;
+mod mail;
 mod outcome;
 mod platform;
 mod signals;

@@ -65,6 +65,11 @@ impl Platform {
     /// Opens the store (which migrates it) and the keys. The caller holds the folder's lock.
     pub(crate) async fn open(config: &Config, folder: &DataFolder) -> Result<Self, Failure> {
         let store = Store::open(store_options(config, folder)?).await.map_err(|error| store_failure(&error))?;
+        let limit = config.limits.platform.breached_filter_bytes;
+        let breached = rempart_identity::weak::load_breached(&folder.breached_filter(), limit);
+        if let Some(passwords) = breached.map_err(|error| Failure::missing("breached.filter", &error))? {
+            tracing::info!(passwords, "breached passwords are refused");
+        }
         let keyring = Keyring::load_or_create(&folder.mac_key()).map_err(|error| Failure::missing("keys", &error))?;
         let (clock, revocations) = (Arc::new(Clock::start()), Arc::new(Revocations::default()));
         let posture = PostureControl::new(Arc::clone(&revocations));
@@ -92,7 +97,8 @@ impl Platform {
         self.revocations.load(facts).map_err(|error| Failure::internal("revocations", &error))?;
         let now = self.clock.seconds();
         let ended = self.store.load_ended_sessions_with_accounts(now).await.map_err(|error| store_failure(&error))?;
-        for (account, session, expires) in ended {
+        let devices = self.store.load_ended_devices(now).await.map_err(|error| store_failure(&error))?;
+        for (account, session, expires) in ended.into_iter().chain(devices) {
             let ended = self.revocations.end_session(account, session, expires);
             ended.map_err(|error| Failure::internal("revocations", &error))?;
         }

@@ -28,6 +28,8 @@ pub struct Account {
     pub created: UnixMillis,
     /// Its mail address, if given.
     pub email: Option<Sensitive<String>>,
+    /// True once somebody opened a link that was mailed there.
+    pub email_confirmed: bool,
     /// Password hash as a PHC string; `None` when it signs in otherwise.
     pub password_hash: Option<Secret<String>>,
     /// Sessions of an older epoch are ended.
@@ -137,6 +139,7 @@ fn account_of(sealer: &Sealer, mut row: Row) -> Result<Account, StoreError> {
         locale: row.opt_text(8)?,
         good_days: u16::try_from(row.int(9)?).unwrap_or(u16::MAX),
         last_good_day: day_of(row.int(10)?),
+        email_confirmed: row.int(11)? == 1,
     })
 }
 
@@ -178,7 +181,7 @@ impl Store {
         row.map(|row| account_of(&self.inner.sealer, row)).transpose()
     }
 
-    /// The oldest account with that address, compared trimmed and without case.
+    /// The account with that address: a confirmed one first, then the oldest; compared trimmed and without case.
     pub async fn find_account_by_email(&self, email: &Sensitive<String>) -> Result<Option<Account>, StoreError> {
         let hash = self.inner.sealer.hash_email(email);
         let row = self.read_one(Lane::Other, queries::ACCOUNT_FIND_BY_EMAIL, args![hash]).await?;
@@ -214,12 +217,27 @@ impl Store {
         self.execute_one(Lane::SignIn, queries::ACCOUNT_SET_PASSWORD, args![id.to_sql(), sealed]).await
     }
 
-    /// Sets or clears the mail address.
-    pub async fn set_email(&self, id: AccountId, email: Option<Sensitive<String>>) -> Result<(), StoreError> {
+    /// Sets or clears the mail address; `is_confirmed` says that somebody opened a link that was mailed there.
+    pub async fn set_email(
+        &self,
+        id: AccountId,
+        email: Option<Sensitive<String>>,
+        is_confirmed: bool,
+    ) -> Result<(), StoreError> {
         let sealer = &self.inner.sealer;
         let sealed = email.as_ref().map(|email| sealer.seal_email(id, email)).transpose()?;
         let hash = email.as_ref().map(|email| sealer.hash_email(email));
-        self.execute_one(Lane::Other, queries::ACCOUNT_SET_EMAIL, args![id.to_sql(), sealed, hash]).await
+        self.execute_one(
+            Lane::Other,
+            queries::ACCOUNT_SET_EMAIL,
+            args![id.to_sql(), sealed, hash, i64::from(is_confirmed)],
+        )
+        .await
+    }
+
+    /// Somebody opened a link that was mailed to the account's address.
+    pub async fn confirm_email(&self, id: AccountId) -> Result<(), StoreError> {
+        self.execute_one(Lane::SignIn, queries::ACCOUNT_CONFIRM_EMAIL, args![id.to_sql()]).await
     }
 
     /// Sets or clears the language.

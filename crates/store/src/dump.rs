@@ -23,7 +23,7 @@ use crate::lane::{DEADLINE_BULK, Lane};
 use crate::{Store, StoreError, migrate, open};
 
 /// Every table but `migration`, in an order that references allow.
-pub(crate) const TABLES: [&str; 15] = [
+pub(crate) const TABLES: [&str; 18] = [
     "meta",
     "setting",
     "account",
@@ -32,6 +32,9 @@ pub(crate) const TABLES: [&str; 15] = [
     "session",
     "api_key",
     "link",
+    "device",
+    "factor",
+    "recovery_code",
     "conversation",
     "message",
     "file",

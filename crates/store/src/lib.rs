@@ -14,8 +14,10 @@ mod clock;
 mod conn;
 mod conversation;
 mod data_keys;
+mod device;
 mod dump;
 mod error;
+mod factor;
 mod file;
 mod health;
 mod holding;
@@ -50,7 +52,9 @@ use tokio::task::JoinSet;
 
 pub use account::{Account, EpochRow, GoodDay, NewAccount};
 pub use conversation::{Conversation, ConversationChange, ConversationCursor, NewConversation};
+pub use device::{Device, NewDevice};
 pub use error::{Outage, StoreError};
+pub use factor::{Factor, FactorKind, NewFactor};
 pub use file::{File, FileKind, NewFile};
 pub use holding::Holding;
 pub use import::{ImportReport, NewAccountWithKeys};
@@ -161,7 +165,7 @@ impl Store {
     /// minute or so.
     pub async fn sweep(&self, now: UnixSeconds) -> Result<u64, StoreError> {
         let mut removed = 0_u64;
-        for sql in [queries::SESSION_DELETE_EXPIRED, queries::LINK_DELETE_EXPIRED] {
+        for sql in [queries::SESSION_DELETE_EXPIRED, queries::LINK_DELETE_EXPIRED, queries::DEVICE_DELETE_EXPIRED] {
             loop {
                 let rows = self.write(Lane::Other, move |c| {
                     Box::pin(async move { c.execute(sql, args![now.0, SWEEP_ROWS_MAX]).await })

@@ -1,6 +1,6 @@
 //! One-time links (operator link, sign-in link) and settings.
 
-use rempart_domain::{AccountId, UnixSeconds};
+use rempart_domain::{AccountId, Sensitive, UnixSeconds};
 
 use crate::conn::args;
 use crate::lane::Lane;
@@ -13,14 +13,18 @@ pub enum LinkPurpose {
     Operator,
     /// Signing in once.
     SignIn,
-    /// Confirming a mail address.
+    /// Confirming a mail address, which the link carries.
     ConfirmEmail,
+    /// Choosing a new password; sent by mail.
+    ResetPassword,
+    /// Signing in once on a device that is not known; sent by mail.
+    SignInByMail,
     /// Registering while the gate is closed.
     Invite,
 }
 
 /// A link that was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// For whom; `None` for the first operator and invites.
     pub account: Option<AccountId>,
@@ -28,6 +32,8 @@ pub struct Link {
     pub purpose: LinkPurpose,
     /// Until when it was good.
     pub expires: UnixSeconds,
+    /// The address that it confirms.
+    pub email: Option<Sensitive<String>>,
 }
 
 impl LinkPurpose {
@@ -37,15 +43,16 @@ impl LinkPurpose {
             Self::Operator => "operator",
             Self::SignIn => "sign_in",
             Self::ConfirmEmail => "confirm_email",
+            Self::ResetPassword => "reset_password",
+            Self::SignInByMail => "sign_in_by_mail",
             Self::Invite => "invite",
         }
     }
 
     fn parse(word: &str) -> Result<Self, StoreError> {
-        [Self::Operator, Self::SignIn, Self::ConfirmEmail, Self::Invite]
-            .into_iter()
-            .find(|purpose| purpose.as_str() == word)
-            .ok_or(StoreError::Corrupt("link purpose"))
+        let all =
+            [Self::Operator, Self::SignIn, Self::ConfirmEmail, Self::ResetPassword, Self::SignInByMail, Self::Invite];
+        all.into_iter().find(|purpose| purpose.as_str() == word).ok_or(StoreError::Corrupt("link purpose"))
     }
 }
 
@@ -58,8 +65,29 @@ impl Store {
         purpose: LinkPurpose,
         expires: UnixSeconds,
     ) -> Result<(), StoreError> {
-        let row = args![hash, account.map(AccountId::to_sql), purpose.as_str(), expires.0];
+        let row = args![hash, account.map(AccountId::to_sql), purpose.as_str(), expires.0, None::<Vec<u8>>];
         self.execute(Lane::Other, queries::LINK_INSERT, row).await.map(|_| ())
+    }
+
+    /// The same for a link that is mailed to an account: it takes the place of those of that purpose that were mailed before. `email` is
+    /// the address that it confirms.
+    pub async fn create_mail_link(
+        &self,
+        hash: [u8; 32],
+        account: AccountId,
+        purpose: LinkPurpose,
+        expires: UnixSeconds,
+        email: Option<Sensitive<String>>,
+    ) -> Result<(), StoreError> {
+        let sealed = email.map(|email| self.inner.sealer.seal_link(account, &email)).transpose()?;
+        let row = args![hash, account.to_sql(), purpose.as_str(), expires.0, sealed];
+        self.write(Lane::Other, move |c| {
+            Box::pin(async move {
+                c.execute(queries::LINK_DELETE_OF_ACCOUNT, args![account.to_sql(), purpose.as_str()]).await?;
+                c.execute(queries::LINK_INSERT, row).await.map(|_| ())
+            })
+        })
+        .await
     }
 
     /// Takes a link of that purpose: only one caller ever gets it, and none after it expired. One of another purpose is left as it is.
@@ -70,18 +98,18 @@ impl Store {
         purpose: LinkPurpose,
         now: UnixSeconds,
     ) -> Result<Option<Link>, StoreError> {
-        self.write(Lane::SignIn, move |c| {
-            Box::pin(async move {
-                let Some(mut row) = c.row(queries::LINK_TAKE, args![hash, purpose.as_str()]).await? else {
-                    return Ok(None);
-                };
-                let expires = UnixSeconds(row.int(2)?);
-                let purpose = LinkPurpose::parse(&row.text(1)?)?;
-                let link = Link { account: row.opt_int(0)?.map(AccountId::from_sql), purpose, expires };
-                Ok((expires > now).then_some(link))
-            })
-        })
-        .await
+        let row = self
+            .write(Lane::SignIn, move |c| Box::pin(c.row(queries::LINK_TAKE, args![hash, purpose.as_str()])))
+            .await?;
+        let Some(mut row) = row else { return Ok(None) };
+        let expires = UnixSeconds(row.int(2)?);
+        let purpose = LinkPurpose::parse(&row.text(1)?)?;
+        let account = row.opt_int(0)?.map(AccountId::from_sql);
+        let email = match (account, row.opt_bytes(3)?) {
+            (Some(account), Some(sealed)) => Some(self.inner.sealer.open_link(account, &sealed)?),
+            _ => None,
+        };
+        Ok((expires > now).then_some(Link { account, purpose, expires, email }))
     }
 
     /// Forgets all links of a purpose (such as an older operator link).

@@ -31,8 +31,12 @@ macro_rules! migration {
 }
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[migration!(1, "0001_core"), migration!(2, "0002_standing_earned"), migration!(3, "0003_chat")];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_core"),
+    migration!(2, "0002_standing_earned"),
+    migration!(3, "0003_chat"),
+    migration!(4, "0004_factors"),
+];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)";
 const SQLITE_TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";

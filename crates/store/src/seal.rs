@@ -6,7 +6,7 @@
 use aes_gcm_siv::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use hmac::{Hmac, Mac as _};
-use rempart_domain::{AccountId, ConversationId, FileId, MessageId, Secret, Sensitive, ShareId};
+use rempart_domain::{AccountId, ConversationId, FileId, KeyId, MessageId, Secret, Sensitive, ShareId};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -31,6 +31,8 @@ pub(crate) enum Column {
     FileName = 17,
     FileText = 18,
     Share = 19,
+    Factor = 8,
+    LinkData = 9,
 }
 
 impl Column {
@@ -47,6 +49,8 @@ impl Column {
             Self::FileName => "file name",
             Self::FileText => "file",
             Self::Share => "shared conversation",
+            Self::Factor => "second factor",
+            Self::LinkData => "link",
         }
     }
 }
@@ -63,6 +67,10 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) const fn of_account(column: Column, account: AccountId) -> Self {
         Self { column, account: account.to_sql(), conversation: 0, message: 0 }
+    }
+
+    pub(crate) const fn of_factor(account: AccountId, factor: KeyId) -> Self {
+        Self { column: Column::Factor, account: account.to_sql(), conversation: 0, message: factor.to_sql() }
     }
 
     pub(crate) const fn of_title(account: AccountId, conversation: ConversationId) -> Self {
@@ -228,6 +236,36 @@ impl Sealer {
     pub(crate) fn open_password(&self, account: AccountId, stored: &[u8]) -> Result<Secret<String>, StoreError> {
         let plain = open_with(&self.personal, Place::of_account(Column::Password, account), stored)?;
         String::from_utf8(plain).map(Secret::new).map_err(|_| StoreError::Corrupt("password hash"))
+    }
+
+    /// A factor's secret, in its own row only.
+    pub(crate) fn seal_factor(
+        &self,
+        account: AccountId,
+        factor: KeyId,
+        data: &Secret<String>,
+    ) -> Result<Vec<u8>, StoreError> {
+        seal_with(&self.personal, Place::of_factor(account, factor), data.expose().as_bytes())
+    }
+
+    pub(crate) fn open_factor(
+        &self,
+        account: AccountId,
+        factor: KeyId,
+        stored: &[u8],
+    ) -> Result<Secret<String>, StoreError> {
+        let plain = open_with(&self.personal, Place::of_factor(account, factor), stored)?;
+        String::from_utf8(plain).map(Secret::new).map_err(|_| StoreError::Corrupt("second factor"))
+    }
+
+    /// The address that a link confirms.
+    pub(crate) fn seal_link(&self, account: AccountId, data: &Sensitive<String>) -> Result<Vec<u8>, StoreError> {
+        seal_with(&self.personal, Place::of_account(Column::LinkData, account), data.expose().as_bytes())
+    }
+
+    pub(crate) fn open_link(&self, account: AccountId, stored: &[u8]) -> Result<Sensitive<String>, StoreError> {
+        let plain = open_with(&self.personal, Place::of_account(Column::LinkData, account), stored)?;
+        String::from_utf8(plain).map(Sensitive::new).map_err(|_| StoreError::Corrupt("link"))
     }
 
     /// Keyed, so that a stolen database does not tell who is in it.

@@ -4,7 +4,7 @@
 
 use rempart_domain::{AccountId, Day, SessionId, UnixSeconds};
 
-use crate::conn::{Row, args};
+use crate::conn::{Row, Value, args};
 use crate::lane::Lane;
 use crate::{Store, StoreError, clock, queries};
 
@@ -54,6 +54,12 @@ fn session_of(mut row: Row) -> Result<Session, StoreError> {
     })
 }
 
+/// The values of a new row, in the order of `session_insert.sql`.
+pub(crate) fn insert_args(new: NewSession) -> Vec<Value> {
+    let seen = i64::from(new.created.day().0);
+    args![new.id.to_sql(), new.account.to_sql(), new.created.0, new.expires.0, seen, new.agent]
+}
+
 fn ended_of(row: &Row) -> Result<(SessionId, UnixSeconds), StoreError> {
     Ok((SessionId::from_sql(row.int(0)?), UnixSeconds(row.int(1)?)))
 }
@@ -61,9 +67,7 @@ fn ended_of(row: &Row) -> Result<(SessionId, UnixSeconds), StoreError> {
 impl Store {
     /// Records a sign-in. Sign-in lane. `NotFound` if the account does not exist.
     pub async fn create_session(&self, new: NewSession) -> Result<(), StoreError> {
-        let seen = i64::from(new.created.day().0);
-        let row = args![new.id.to_sql(), new.account.to_sql(), new.created.0, new.expires.0, seen, new.agent];
-        self.execute(Lane::SignIn, queries::SESSION_INSERT, row).await.map(|_| ())
+        self.execute(Lane::SignIn, queries::SESSION_INSERT, insert_args(new)).await.map(|_| ())
     }
 
     /// Ends a session; false if it is unknown or ended. Sign-in lane.

@@ -15,6 +15,8 @@ pub enum Field {
     Email,
     /// `expires`.
     Expires,
+    /// `code`.
+    Code,
     /// No single field: shown above the form.
     Form,
 }
@@ -28,6 +30,7 @@ impl Field {
             Self::NewPassword => "new_password",
             Self::Email => "email",
             Self::Expires => "expires",
+            Self::Code => "code",
             Self::Form => "form",
         }
     }
@@ -42,7 +45,7 @@ pub enum FieldError {
     NameCharacters,
     /// Somebody has it.
     NameTaken,
-    /// Shorter than 8 or longer than 256 characters.
+    /// Shorter than 8 characters, or longer than 1024 bytes.
     PasswordLength,
     /// A password that everybody tries first.
     PasswordWeak,
@@ -56,6 +59,8 @@ pub enum FieldError {
     Email,
     /// Name or password wrong; never says which.
     InvalidCredentials,
+    /// A code of a second factor that is not right.
+    CodeWrong,
     /// A key without a name, or with one longer than 64 characters.
     KeyName,
     /// A date that is no date, or lies in the past.
@@ -77,6 +82,7 @@ impl FieldError {
             Self::NewPasswordLength | Self::NewPasswordWeak => Field::NewPassword,
             Self::Email => Field::Email,
             Self::KeyExpires => Field::Expires,
+            Self::CodeWrong => Field::Code,
             Self::InvalidCredentials | Self::KeysFull | Self::FormExpired | Self::Reason(_) => Field::Form,
         }
     }
@@ -92,6 +98,7 @@ impl FieldError {
             Self::PasswordWrong => "error-password-wrong",
             Self::Email => "error-email",
             Self::InvalidCredentials => "error-invalid-credentials",
+            Self::CodeWrong => "error-code",
             Self::KeyName => "error-key-name",
             Self::KeyExpires => "error-key-expires",
             Self::KeysFull => "error-keys-full",

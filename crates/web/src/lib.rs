@@ -9,7 +9,9 @@ mod ctx;
 mod field_error;
 mod format;
 mod locale;
+mod mail;
 mod pages;
+mod qr;
 mod theme;
 mod view;
 mod words;
@@ -21,6 +23,8 @@ pub use asset::{Asset, asset, asset_version};
 pub use ctx::{PageCtx, Site};
 pub use field_error::{Field, FieldError};
 pub use locale::{LOCALE_COOKIE, LOCALE_PARAM, Locale};
+pub use mail::{MailLink, MailText, MailTopic, mail_text};
+pub use pages::security::{confirm_page, recover_page, reset_page, second_step_page, security_page};
 pub use pages::{
     account_page, console_home_page, console_refusal_page, console_sign_in_page, conversation_page, first_run_page,
     home_page, refusal_page, register_page, sign_in_page, status_page,
@@ -34,6 +38,9 @@ pub use view::chat::{
 };
 pub use view::console::{ConsoleView, EngineRow, FirstRunView};
 pub use view::public::{RefusalView, ServiceState, StatusView};
+pub use view::security::{
+    DeviceRow, FactorRow, LinkView, RecoverView, SecondStepView, SecurityAction, SecurityNotice, SecurityView, TotpView,
+};
 pub use words::message;
 
 /// The value of `Content-Security-Policy` for every page: our own scripts, style sheets and images, requests and forms to ourselves,

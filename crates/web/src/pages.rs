@@ -1,5 +1,7 @@
 //! The page functions: each joins a view, the texts and a template into HTML.
 
+pub(crate) mod security;
+
 use askama::Template;
 use rempart_domain::{GateLevel, Posture, ReasonCode, Standing};
 

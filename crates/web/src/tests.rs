@@ -64,7 +64,7 @@ fn the_three_languages_have_the_same_texts() {
 #[test]
 fn every_text_is_used_and_every_used_text_exists() {
     let mut sources = String::new();
-    for file in files("templates", ".html").into_iter().chain(files("src", ".rs")) {
+    for file in files("templates", ".html").into_iter().chain(files("src", ".rs")).chain(files("src/pages", ".rs")) {
         if !file.ends_with("tests.rs") {
             sources.push_str(&read(&file));
         }

@@ -1,5 +1,6 @@
 //! Decisions and properties of the machine. `rig` drives it and checks, after every step, what must always be true.
 
+mod buckets;
 mod controller;
 mod decisions;
 mod fairness;

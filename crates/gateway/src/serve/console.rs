@@ -1,4 +1,4 @@
-//! The operators' side: figures, the journal, the first sign-in. The listener binds loopback only until second factors exist.
+//! The operators' side: figures, the journal, the first sign-in. The listener binds loopback only; an operator shows a second factor.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -10,11 +10,10 @@ use serde_json::json;
 
 use crate::observe::Outcome;
 use crate::refusal::Refusal;
-use crate::serve::accounts::{
-    Opening, add_cookies, check_new_password, hash_refusal, open_session, sign_in_with_password,
-};
-use crate::serve::pages::{field_error, fields, page, see_other, with_page, with_retry};
+use crate::serve::accounts::{check_new_password, hash_refusal};
+use crate::serve::pages::{denied_answer, field_error, fields, page, see_other, try_sign_in, with_page, with_retry};
 use crate::serve::public::{status_of, text};
+use crate::serve::sessions::{Denied, Opening, Proof, add_cookies, open_session};
 use crate::serve::{Answer, Call, json, rfc3339, store_refusal};
 use crate::upkeep::set_gauges;
 
@@ -181,7 +180,8 @@ pub async fn first_run_form(call: Call, body: Bytes) -> Answer {
     match make_operator(&call, link, name, password).await {
         Ok(opening) => {
             let signed_in = open_session(&call, &opening).await?;
-            let mut response = see_other("/")?;
+            // The next time a second factor is asked for: it is set first of all.
+            let mut response = see_other("/security")?;
             add_cookies(response.headers_mut(), &signed_in.cookies);
             Ok(response)
         }
@@ -202,7 +202,7 @@ pub async fn first_run_form(call: Call, body: Bytes) -> Answer {
 async fn make_operator(call: &Call, link: &str, name: &str, password: Secret<String>) -> Result<Opening, Refusal> {
     let gateway = &call.gateway;
     let name = AccountName::parse(name).map_err(|e| Refusal::parameter("name", e.to_string()))?;
-    check_new_password("password", password.expose())?;
+    check_new_password("password", password.expose(), name.as_str())?;
     let taken = gateway.store.find_account_by_name(&name).await.map_err(|e| store_refusal(&e))?;
     if taken.is_some() {
         return Err(ReasonCode::NameTaken.into());
@@ -248,33 +248,29 @@ async fn make_operator(call: &Call, link: &str, name: &str, password: Secret<Str
         role: Role::Operator,
         created_day: created.day(),
         epoch: 0,
+        proof: Proof::OperatorLink,
+        has_second_factor: false,
     })
 }
 
-/// `GET /sign-in` of the console.
+/// `GET /sign-in` of the console; `?link=…` is a one-time address of `rempart account link`.
 pub async fn sign_in(call: Call) -> Answer {
-    let view = SignInView { name: "", error: None, next: "/", link: None };
+    let link = query_link(&call);
+    let has_passkeys = call.gateway.passkeys.is_some();
+    let view = SignInView { name: "", error: None, next: "/", link: link.as_deref(), has_passkeys };
     with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::console_sign_in_page(ctx, &view)))
 }
 
-/// `POST /sign-in` of the console: operators only.
+/// `POST /sign-in` of the console: operators only. Who has no second factor yet sets one first, and sees nothing else before.
 pub async fn sign_in_form(call: Call, body: Bytes) -> Answer {
     let form = fields(&body)?;
-    let name = form.get("name");
-    let signed_in = sign_in_with_password(&call, name, Secret::new(form.get("password").to_owned())).await;
-    match signed_in {
+    match try_sign_in(&call, &form).await {
         Ok(signed_in) if signed_in.role == Role::Operator => {
-            let mut response = see_other("/")?;
+            let mut response = see_other(if signed_in.is_strong { "/" } else { "/security" })?;
             add_cookies(response.headers_mut(), &signed_in.cookies);
             Ok(response)
         }
-        other => {
-            let refusal = other.err().unwrap_or_else(|| ReasonCode::NotAllowed.into());
-            call.ctx.observation.refused(refusal.reason);
-            let view = SignInView { name, error: Some(field_error(&refusal)), next: "/", link: None };
-            let status = crate::refusal::status(refusal.reason);
-            let html = |ctx: &rempart_web::PageCtx<'_>| page(status, rempart_web::console_sign_in_page(ctx, &view));
-            with_retry(with_page(&call, None, html), &refusal)
-        }
+        Ok(_) => denied_answer(&call, &form, &Denied::from(ReasonCode::NotAllowed), "/"),
+        Err(denied) => denied_answer(&call, &form, &denied, "/"),
     }
 }

@@ -10,12 +10,14 @@ mod chat_log;
 pub mod console;
 pub mod conversations;
 pub mod drive;
+pub mod factors;
 pub mod generation;
 pub mod keys;
 pub mod pages;
 pub mod posture;
 pub mod public;
 pub mod registry;
+pub mod sessions;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -120,11 +122,25 @@ handlers! {
     Balance => api::balance,
     Register => accounts::register,
     Gate => public::gate,
-    SignIn => accounts::sign_in,
-    SignOut => accounts::sign_out,
-    ListSessions => accounts::list_sessions,
-    EndSession => accounts::end_session,
-    EndSessions => accounts::end_sessions,
+    SignIn => sessions::sign_in,
+    SignOut => sessions::sign_out,
+    ListSessions => sessions::list_sessions,
+    EndSession => sessions::end_session,
+    EndSessions => sessions::end_sessions,
+    ListDevices => sessions::list_devices,
+    EndDevice => sessions::end_device,
+    RequestMail => sessions::request_mail,
+    ResetPassword => sessions::reset_password,
+    StartPasskeySignIn => factors::passkeys::start_sign_in,
+    PasskeySignIn => factors::passkeys::sign_in,
+    ChangeEmail => accounts::change_email,
+    ListFactors => factors::list,
+    DeleteFactor => factors::delete,
+    StartTotp => factors::start_totp,
+    CreateTotp => factors::create_totp,
+    StartPasskey => factors::passkeys::start_adding,
+    CreatePasskey => factors::passkeys::add,
+    CreateRecoveryCodes => factors::create_codes,
     Me => accounts::me,
     SetPassword => accounts::set_password,
     DeleteAccount => accounts::delete_account,
@@ -152,6 +168,14 @@ handlers! {
     SignInPage => pages::sign_in,
     SignInForm => pages::sign_in_form,
     SignOutForm => pages::sign_out_form,
+    RecoverPage => pages::recover,
+    RecoverForm => pages::recover_form,
+    ResetPage => pages::reset,
+    ResetForm => pages::reset_form,
+    ConfirmPage => pages::confirm,
+    ConfirmForm => pages::confirm_form,
+    SecurityPage => pages::security,
+    SecurityForm => pages::security_form,
     AccountPage => pages::account,
     AccountForm => pages::account_form,
     StatusPage => public::status_page,
@@ -221,6 +245,7 @@ async fn read_body(
     let max = match ctx.route.body {
         BodyLimit::None => return Ok((Bytes::new(), None)),
         BodyLimit::Form => gateway.limits.body_bytes_form,
+        BodyLimit::Passkey => gateway.limits.body_bytes_passkey,
         BodyLimit::Api => gateway.limits.body_bytes_api,
     };
     let said = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());

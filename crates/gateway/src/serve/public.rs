@@ -9,8 +9,8 @@ use rempart_web::{ServiceState, StatusView};
 use serde_json::json;
 
 use crate::Gateway;
-use crate::serve::accounts::own_session;
 use crate::serve::pages::{page, with_page};
+use crate::serve::sessions::own_session;
 use crate::serve::{Answer, Call, json, rfc3339};
 
 /// The API's description; a test holds it against the table of routes.

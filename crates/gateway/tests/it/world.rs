@@ -16,6 +16,7 @@ use rempart_engine::routing::Engines;
 use rempart_engine::scripted::{AnswerKind, ScriptedEngine, ScriptedOptions};
 use rempart_gateway::{Clock, Gateway, GatewayConfig, Limits, Parts, PostureControl, StandingRules, Tasks, listen};
 use rempart_identity::{HashPool, HashPoolOptions, HashPrice, Keyring, KnownKeys, Revocations};
+use rempart_mail::{MailLimits, Mailer, Route, Sender};
 use rempart_store::{MasterKey, Store, StoreOptions, StoreUrl};
 use serde_json::{Value, json};
 
@@ -32,6 +33,7 @@ pub struct World {
     pub console_url: String,
     pub address: std::net::SocketAddr,
     pub client: Client<HttpConnector, Full<Bytes>>,
+    pub mails: std::path::PathBuf,
     tasks: Tasks,
     _dir: tempfile::TempDir,
 }
@@ -41,6 +43,7 @@ pub struct Setup {
     pub registration: GateLevel,
     pub engine: ScriptedOptions,
     pub cors_origins: Vec<String>,
+    pub mail: MailLimits,
 }
 
 impl Default for Setup {
@@ -50,6 +53,7 @@ impl Default for Setup {
             registration: GateLevel::Open,
             engine: engine_options(8, 100_000),
             cors_origins: Vec::new(),
+            mail: MailLimits::default(),
         }
     }
 }
@@ -73,6 +77,11 @@ impl World {
         Self::with(Setup::default()).await
     }
 
+    /// Refuses at once, however often: what is tested is who is refused, not when.
+    pub async fn hasty() -> Self {
+        Self::with(Setup { limits: Limits { refusal_hold_ms: 1, ..Limits::default() }, ..Setup::default() }).await
+    }
+
     pub async fn with(setup: Setup) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let master = MasterKey::load_or_create(&dir.path().join("keys/master.key")).unwrap();
@@ -90,6 +99,12 @@ impl World {
         let (keyring, revocations) = (Keyring::in_memory().unwrap(), Arc::new(Revocations::default()));
         let posture = PostureControl::new(Arc::clone(&revocations));
         let price = HashPrice { memory_kib: 64, passes: 1, lanes: 1 };
+        let mails = dir.path().join("outbox");
+        std::fs::create_dir(&mails).unwrap();
+        let route = Route::Outbox { folder: mails.clone(), files_max: 1000 };
+        let sender = Sender::new("Test", "rempart@localhost").unwrap();
+        let mailer = Mailer::new(route, sender, setup.mail, true).unwrap();
+        tasks.spawn("mail", mailer.clone().run(tasks.stopping()));
         let gateway = Gateway::new(Parts {
             config: GatewayConfig {
                 public_url: url.clone(),
@@ -110,6 +125,7 @@ impl World {
             posture: Arc::clone(&posture),
             store: store.clone(),
             engines: Arc::new(Engines::new(engines, BTreeMap::new(), "script-1")),
+            mailer,
             tasks: tasks.clone(),
         });
         gateway.listen(vec![listener], Some(console));
@@ -125,6 +141,7 @@ impl World {
             console_url,
             address,
             client,
+            mails,
             tasks,
             _dir: dir,
         }
@@ -183,6 +200,22 @@ impl World {
             self.call(Method::POST, "/api/v1/keys", Credential::Cookie(&cookie), Some(json!({ "name": "k" }))).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
         (cookie, answer.json()["key"].as_str().unwrap().to_owned())
+    }
+
+    /// The newest mail, as soon as there are `count` of them.
+    pub async fn mail(&self, count: usize) -> String {
+        let wait = async {
+            loop {
+                let mut names: Vec<_> = std::fs::read_dir(&self.mails).unwrap().map(|e| e.unwrap().path()).collect();
+                names.retain(|name| name.extension().is_some_and(|e| e == "eml"));
+                names.sort();
+                if names.len() >= count {
+                    return std::fs::read_to_string(&names[count - 1]).unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("a mail comes")
     }
 
     pub async fn chat(&self, key: &str, text: &str) -> Answer {

@@ -103,8 +103,21 @@ fn full_tables_refuse_and_say_so() {
 }
 
 #[test]
+fn a_session_that_nothing_confirmed_counts_as_a_newcomers_whatever_the_row_says() {
+    let revocations = Revocations::default();
+    let unsure = Principal { is_unsure: true, ..principal(Standing::Trusted) };
+    assert_eq!(revocations.band(&unsure), Standing::Newcomer);
+    revocations.set_standing(ME, Standing::Member, ChangedBy::Operator).unwrap();
+    assert_eq!(revocations.band(&unsure), Standing::Newcomer);
+    assert_eq!(revocations.band(&principal(Standing::Newcomer)), Standing::Member);
+}
+
+#[test]
 fn a_role_taken_away_is_gone_at_once() {
     let revocations = Revocations::default();
+    assert_eq!(revocations.principal_of_session(&ticket(1)).unwrap().role, Role::None, "a password alone");
+    let flags = crate::TicketFlags::OPERATOR.with(crate::TicketFlags::SECOND_FACTOR);
+    let ticket = |n| crate::TicketFields { flags, ..ticket(n) };
     let operator = revocations.principal_of_session(&ticket(1)).unwrap();
     assert_eq!((operator.role, operator.credential), (Role::Operator, Credential::Session(ticket(1).session)));
     revocations.set_role(ME, Role::None).unwrap();

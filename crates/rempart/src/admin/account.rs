@@ -57,7 +57,7 @@ pub(super) async fn set(platform: &Platform, mut change: AccountChange) -> Resul
     let email = change.email.take();
     let ends_sessions = change.ends_sessions || change.password.is_some() || standing == Some(Standing::Suspended);
     if let Some(email) = email {
-        platform.store.set_email(account.id, parse_email(Some(email))?).await?;
+        platform.store.set_email(account.id, parse_email(Some(email))?, true).await?;
     }
     if let Some(hash) = hash(platform, change.password.take()).await? {
         platform.store.set_password_hash(account.id, Some(hash)).await?;

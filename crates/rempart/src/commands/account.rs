@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use rempart_domain::{Role, Standing};
 
+use super::breached::Breached;
 use super::{Scene, to_json};
 use crate::admin::{
     AccountChange, AccountRow, Command, Door, IMPORT_BATCH_BYTES_MAX, IMPORT_BATCH_LEN_MAX, ImportLine, Reply, ask_once,
@@ -41,6 +42,8 @@ pub(crate) enum Account {
     Delete(Name),
     /// Prints a one-time sign-in address
     Link(Name),
+    /// Builds the filter of breached passwords from the public list; no account is touched
+    Breached(Breached),
     /// Brings accounts in: JSON lines {"name","standing"?,"created"?,"email"?,"password_hash"? (PHC),"keys"? (number)}
     Import(Import),
 }
@@ -120,6 +123,7 @@ pub(crate) async fn run(globals: &Globals, command: Account) -> Result<ExitCode,
     let command = match command {
         Account::List => return list(&scene).await,
         Account::Import(args) => return import(&scene, args).await,
+        Account::Breached(args) => return super::breached::build(&scene, &args).map(|()| ExitCode::SUCCESS),
         Account::Show(args) => Command::AccountShow { name: args.name },
         Account::Delete(args) => Command::AccountDelete { name: args.name },
         Account::Link(args) => Command::AccountLink { name: args.name },

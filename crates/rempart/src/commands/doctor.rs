@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{Scene, to_json};
 use crate::admin::{Command, Door};
 use crate::cli::Globals;
-use crate::config::{Config, EngineKind, EngineSection};
+use crate::config::{Config, EngineKind, EngineSection, MailKind};
 use crate::engines::{default_model, open_models};
 use crate::folder::DataFolder;
 use crate::outcome::{Failure, say};
@@ -30,6 +30,9 @@ const CLOCK_MIN_S: u64 = 1_735_689_600;
 
 /// How long an engine may take to take a connection.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The same for a mail server, TLS and sign-in included.
+const MAIL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -93,6 +96,8 @@ async fn check_all(scene: &Scene) -> Vec<Check> {
     checks.push(check_modes(folder));
     checks.extend(check_ports(config, is_running));
     checks.extend(check_models(config).await);
+    checks.push(check_mail(config, folder).await);
+    checks.push(check_breached(config, folder));
     for (name, engine) in config.engine.iter().filter(|(_, engine)| engine.kind == EngineKind::Upstream) {
         checks.push(check_upstream(name, engine).await);
     }
@@ -194,6 +199,34 @@ fn check_ports(config: &Config, is_running: bool) -> Vec<Check> {
             Err(error) => fail("port", format!("{address}: {error}: stop what holds it, or set server.listen")),
         })
         .collect()
+}
+
+/// Does the mail server take our connection? Nothing is sent.
+async fn check_mail(config: &Config, folder: &DataFolder) -> Check {
+    if !config.mail_is_given {
+        return ok("mail", "not configured: nobody gets mail, so nobody resets a password or confirms an address");
+    }
+    let mailer = match crate::mail::mailer(config, folder, &config.server.public_url) {
+        Ok(mailer) => mailer,
+        Err(failure) => return fail("mail", failure.to_string()),
+    };
+    if config.mail.kind == MailKind::Outbox {
+        return warn("mail", format!("only into {}: fine for development, nobody gets it", folder.outbox().display()));
+    }
+    match tokio::time::timeout(MAIL_DEADLINE, mailer.check()).await {
+        Ok(Ok(())) => ok("mail", format!("{} takes our connection", config.mail.host)),
+        Ok(Err(error)) => fail("mail", format!("{}: {}", config.mail.host, crate::outcome::chain(&error))),
+        Err(_) => fail("mail", format!("{} did not answer within {} s", config.mail.host, MAIL_DEADLINE.as_secs())),
+    }
+}
+
+fn check_breached(config: &Config, folder: &DataFolder) -> Check {
+    let path = folder.breached_filter();
+    match rempart_identity::weak::PasswordFilter::load(&path, config.limits.platform.breached_filter_bytes) {
+        Ok(Some(filter)) => ok("passwords", format!("{} breached passwords are refused", filter.keys())),
+        Ok(None) => ok("passwords", "common ones are refused; for breached ones: rempart account breached FILE"),
+        Err(error) => fail("passwords", format!("{}: {}", path.display(), crate::outcome::chain(&error))),
+    }
 }
 
 async fn check_models(config: &Config) -> Vec<Check> {

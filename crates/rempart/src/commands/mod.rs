@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod backup;
 pub(crate) mod bench;
+pub(crate) mod breached;
 pub(crate) mod check_config;
 pub(crate) mod doctor;
 pub(crate) mod engine;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rempart_domain::{GateLevel, UnixSeconds};
 use rempart_gateway::{Gateway, GatewayConfig, Parts, StandingRules, Tasks, listen};
 use rempart_identity::random;
+use rempart_mail::Mailer;
 use rempart_store::LinkPurpose;
 use tokio::net::TcpListener;
 
@@ -85,7 +86,9 @@ async fn serve(scene: &Scene, is_listen_given: bool) -> Result<ExitCode, Failure
     let platform = Arc::new(platform);
     let tasks = Tasks::default();
     let fleet = engines::build(config)?;
-    let gateway = Gateway::new(parts(config, &platform, &fleet, &ports, &tasks)?);
+    let mailer = crate::mail::mailer(config, folder, &ports.public_url)?;
+    let gateway = Gateway::new(parts(config, &platform, &fleet, &ports, &tasks, mailer.clone())?);
+    tasks.spawn("mail", mailer.run(tasks.stopping()));
     gateway.restore_budgets().await.map_err(|error| store_failure(&error))?;
     let control = admin::listen(folder)?;
     tasks.spawn("control socket", admin::serve(control, Arc::clone(&platform), tasks.stopping()));
@@ -147,7 +150,14 @@ fn announce(ports: &Ports, operator_link: Option<&str>) -> Result<(), Failure> {
     operator_link.map_or(Ok(()), |link| say(&format!("operator {link} (once, 24 h)")))
 }
 
-fn parts(config: &Config, platform: &Platform, fleet: &Fleet, ports: &Ports, tasks: &Tasks) -> Result<Parts, Failure> {
+fn parts(
+    config: &Config,
+    platform: &Platform,
+    fleet: &Fleet,
+    ports: &Ports,
+    tasks: &Tasks,
+    mailer: Mailer,
+) -> Result<Parts, Failure> {
     let proxies = config.server.trusted_proxies.iter().map(|text| text.parse());
     let trusted_proxies =
         proxies.collect::<Result<Vec<_>, _>>().map_err(|error| Failure::internal("trusted_proxies", &error))?;
@@ -188,6 +198,7 @@ fn parts(config: &Config, platform: &Platform, fleet: &Fleet, ports: &Ports, tas
         posture: Arc::clone(&platform.posture),
         store: platform.store.clone(),
         engines: Arc::clone(&fleet.engines),
+        mailer,
         tasks: tasks.clone(),
     })
 }

@@ -9,8 +9,7 @@ use http::Uri;
 
 use super::load::Sources;
 use super::section::ConfigError;
-use super::{Config, EngineKind, EngineSection, MailSection, RegistrationLevel, SecretText, StoreUrlText};
-use crate::config::sections::MailKind;
+use super::{Config, EngineKind, EngineSection, RegistrationLevel, SecretText, StoreUrlText, check_mail};
 
 /// Largest secret file, in bytes.
 const SECRET_BYTES_MAX: u64 = 16_384;
@@ -21,10 +20,12 @@ const ENGINE_NAME_LEN_MAX: usize = 32;
 /// Reads the secrets' files, resolves folders, and adds a line for everything that does not fit.
 pub(super) fn finish(config: &mut Config, sources: &Sources, errors: &mut Vec<ConfigError>) {
     read_secrets(config, errors);
+    check_mail::read_secrets(config, errors);
     check_server(config, errors);
     check_site(config, errors);
     check_store(config, errors);
-    check_registration(config.registration.level, &config.mail, errors);
+    check_registration(config.registration.level, errors);
+    check_mail::check_mail(config, errors);
     check_standing(config, errors);
     check_models(config, errors);
     for (name, engine) in &config.engine {
@@ -77,7 +78,7 @@ fn read_secrets(config: &mut Config, errors: &mut Vec<ConfigError>) {
 }
 
 /// The file's text without the white space around it.
-fn read_secret_file(place: &str, path: &str, errors: &mut Vec<ConfigError>) -> Option<String> {
+pub(super) fn read_secret_file(place: &str, path: &str, errors: &mut Vec<ConfigError>) -> Option<String> {
     let text = std::fs::metadata(path).and_then(|meta| {
         if meta.len() > SECRET_BYTES_MAX {
             return Err(std::io::Error::other("too large for a secret"));
@@ -99,7 +100,7 @@ fn check_server(config: &Config, errors: &mut Vec<ConfigError>) {
     }
     if !server.console.ip().is_loopback() {
         let reason = format!(
-            "{} is no loopback address; operators have no second factor yet, so the console stays on this machine (use an SSH tunnel)",
+            "{} is no loopback address; the console speaks no TLS, so it stays on this machine (use an SSH tunnel)",
             server.console
         );
         errors.push(ConfigError::new("server.console", reason));
@@ -210,15 +211,12 @@ fn is_local_host(host: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn check_registration(level: RegistrationLevel, mail: &MailSection, errors: &mut Vec<ConfigError>) {
+fn check_registration(level: RegistrationLevel, errors: &mut Vec<ConfigError>) {
     if !matches!(level, RegistrationLevel::Auto | RegistrationLevel::Open | RegistrationLevel::Closed) {
         errors.push(ConfigError::new(
             "registration.level",
             "this level is not built yet: use \"auto\", \"open\" or \"closed\"",
         ));
-    }
-    if mail.kind == MailKind::Smtp {
-        errors.push(ConfigError::new("mail.kind", "\"smtp\" is not built yet: use \"outbox\""));
     }
 }
 

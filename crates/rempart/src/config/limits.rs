@@ -18,6 +18,18 @@ section! {
         store_queue_len: u64 = 1024,
         /// API keys held in memory, so that they outlive a database outage
         known_keys: u64 = 100_000,
+        /// memory of the filter of breached passwords (`account breached`); a larger one is refused at the start
+        breached_filter_bytes: u64 = 2_147_483_648,
+        /// mails that wait to leave, in each lane
+        mail_queue_len: u64 = 1024,
+        /// mails a minute
+        mail_per_minute: u64 = 120,
+        /// mails a minute to one domain
+        mail_per_domain_per_minute: u64 = 60,
+        /// mails an hour to one address
+        mail_per_address_per_hour: u64 = 5,
+        /// mails kept in the outbox folder, the newest
+        mail_outbox_files: u64 = 1000,
         /// days after which a session ends
         session_days: u64 = 30,
     }

@@ -137,6 +137,7 @@ fn read_root(root: &Table, errors: &mut Vec<ConfigError>) -> Config {
         models: read_section("models", root, errors),
         engine: read_engines(root, errors),
         mail: read_section("mail", root, errors),
+        mail_is_given: root.contains_key("mail"),
         limits: LimitsSection::read(&table_of("limits", root, errors), errors),
         log: read_section("log", root, errors),
         models_dir: PathBuf::new(),

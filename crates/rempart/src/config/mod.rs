@@ -4,6 +4,7 @@
 //! stands once, in `sections.rs` or `limits.rs`, and `config/example.toml` is made from there; only this module reads the environment.
 
 mod check;
+mod check_mail;
 mod example;
 mod limits;
 mod load;
@@ -20,8 +21,9 @@ pub(crate) use limits::{LimitsSection, PlatformLimits};
 pub(crate) use load::{Sources, load};
 pub(crate) use section::ConfigError;
 pub(crate) use sections::{
-    EngineKind, EnginePriority, EngineSection, LogFormat, LogSection, MailSection, ModelsSection, PUBLIC_URL_DEFAULT,
-    RegistrationLevel, RegistrationSection, ScriptedAnswer, ServerSection, SiteSection, StandingSection, StoreSection,
+    EngineKind, EnginePriority, EngineSection, LogFormat, LogSection, MailKind, MailSection, MailTls, ModelsSection,
+    PUBLIC_URL_DEFAULT, RegistrationLevel, RegistrationSection, ScriptedAnswer, ServerSection, SiteSection,
+    StandingSection, StoreSection,
 };
 pub(crate) use value::{SecretText, StoreUrlText};
 
@@ -44,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) engine: Vec<(String, EngineSection)>,
     /// How mail leaves.
     pub(crate) mail: MailSection,
+    /// True if `[mail]` was written at all: only then may anything depend on a mail's arrival.
+    pub(crate) mail_is_given: bool,
     /// Every limit.
     pub(crate) limits: LimitsSection,
     /// The log.

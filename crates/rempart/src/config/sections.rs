@@ -50,6 +50,17 @@ words!(
 );
 
 words!(
+    /// How the connection to the mail server is protected.
+    MailTls: "\"starttls\", \"tls\" or \"none\"",
+    /// STARTTLS, required.
+    StartTls = "starttls",
+    /// TLS from the first byte.
+    Implicit = "tls",
+    /// Not at all: a server on this machine.
+    None = "none",
+);
+
+words!(
     /// The shape of a log line.
     LogFormat: "\"text\" or \"json\"",
     /// For people.
@@ -80,7 +91,7 @@ section! {
     ServerSection {
         /// Addresses for people and programs; port 0 takes a free port. IPv6 in brackets: "[::1]:8080".
         listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
-        /// The operators' console and /metrics. Loopback only, until operators have second factors.
+        /// The operators' console and /metrics. Loopback only: it speaks no TLS (use an SSH tunnel).
         console: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
         /// How people reach the platform: decides links, cookie flags, the passkeys' domain and CORS.
         /// The default's port follows the first listener.
@@ -193,10 +204,26 @@ section! {
 }
 
 section! {
-    /// How mail leaves.
+    /// How mail leaves. Without this section mail goes into the outbox, and nothing depends on its arrival.
     MailSection {
-        /// "outbox" writes each mail into the data folder's outbox/. "smtp" is not built yet.
+        /// "outbox" writes each mail into the data folder's outbox/, for development. "smtp" hands it to a mail server.
         kind: MailKind = MailKind::Outbox,
+        /// Whom mails come from. Empty: rempart@ and the host of server.public_url.
+        from: String = String::new(),
+        /// smtp: the mail server's name, as its certificate has it.
+        host: String = String::new(),
+        /// smtp: its port; 0 is 587 (starttls), 465 (tls) or 25 (none).
+        port: u16 = 0,
+        /// smtp: "starttls", "tls" (from the first byte) or "none" (only for a server on this machine).
+        tls: MailTls = MailTls::StartTls,
+        /// smtp: a PEM file with the certificate of an authority of your own.
+        ca_file: String = String::new(),
+        /// smtp: the name to sign in with. Empty: without.
+        username: String = String::new(),
+        /// smtp: the password that belongs to it.
+        password: SecretText = SecretText::default(),
+        /// smtp: a file that holds the password.
+        password_file: String = String::new(),
     }
 }
 

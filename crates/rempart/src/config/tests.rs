@@ -141,10 +141,34 @@ fn what_is_not_built_is_refused_instead_of_ignored() {
     for (text, part) in [
         ("[registration]\nlevel = \"queue\"\n", "registration.level"),
         ("[store]\nshared = \"redis://127.0.0.1\"\n", "store.shared"),
-        ("[mail]\nkind = \"smtp\"\n", "mail.kind"),
     ] {
         assert!(errors_of(text, &[])[0].contains(part), "{part}");
     }
+}
+
+#[test]
+fn a_mail_server_is_named_and_reached_by_tls_unless_it_is_here() {
+    let check = |keys: &str| load_text(&format!("[mail]\n{keys}"), &[]);
+    for fine in [
+        "",
+        "from = \"chat@example.org\"\n",
+        "kind = \"smtp\"\nhost = \"mail.example.org\"\nusername = \"u\"\npassword = \"p\"\n",
+        "kind = \"smtp\"\nhost = \"127.0.0.1\"\nport = 2525\ntls = \"none\"\n",
+    ] {
+        assert!(check(fine).is_ok_and(|config| config.mail_is_given), "{fine}");
+    }
+    for (bad, place) in [
+        ("kind = \"smtp\"\n", "mail.host"),
+        ("kind = \"smtp\"\nhost = \"mail.example.org:25\"\n", "mail.host"),
+        ("kind = \"smtp\"\nhost = \"mail.example.org\"\ntls = \"none\"\n", "mail.tls"),
+        ("kind = \"smtp\"\nhost = \"mail.example.org\"\nusername = \"u\"\n", "mail.username"),
+        ("kind = \"smtp\"\nhost = \"m.example.org\"\npassword_file = \"/nowhere/x\"\n", "mail.password_file"),
+        ("host = \"mail.example.org\"\n", "mail.kind"),
+        ("from = \"a@example.org\\nBcc: b@example.org\"\n", "mail.from"),
+    ] {
+        assert!(errors_of(&format!("[mail]\n{bad}"), &[]).iter().any(|line| line.starts_with(place)), "{bad}");
+    }
+    assert!(!load_text("", &[]).unwrap().mail_is_given);
 }
 
 #[test]

@@ -75,7 +75,7 @@ on_both! {
         assert_eq!(store.bump_epoch(operator).await.unwrap(), 1);
         assert_eq!(store.bump_epoch(operator).await.unwrap(), 2);
         store.set_password_hash(plain, Some(Secret::new("$argon2id$other".to_owned()))).await.unwrap();
-        store.set_email(plain, None).await.unwrap();
+        store.set_email(plain, None, false).await.unwrap();
         store.set_locale(plain, Some("zh".to_owned())).await.unwrap();
         store.close().await;
 
@@ -97,7 +97,7 @@ on_both! {
         let nobody = AccountId::from_bits(1);
         assert!(matches!(store.set_standing(nobody, Standing::Member).await, Err(StoreError::NotFound)));
         assert!(matches!(store.bump_epoch(nobody).await, Err(StoreError::NotFound)));
-        assert!(matches!(store.set_email(nobody, None).await, Err(StoreError::NotFound)));
+        assert!(matches!(store.set_email(nobody, None, false).await, Err(StoreError::NotFound)));
         assert!(!store.delete_account(nobody).await.unwrap());
         assert!(matches!(store.create_key(new_key(nobody)).await, Err(StoreError::NotFound)));
     }

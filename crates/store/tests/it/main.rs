@@ -8,6 +8,7 @@ mod backups;
 mod branches;
 mod conversations;
 mod crash;
+mod factors;
 mod fixture;
 mod outages;
 mod records;

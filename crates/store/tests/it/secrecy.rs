@@ -24,7 +24,7 @@ on_both! {
         let conversation = make_conversation(&store, ada, "canary-title-7431").await;
         let message = say(&store, ada, conversation, None, "canary-text-7432").await;
         store.update_message(ada, message, sensitive("canary-text-7433"), Some(sensitive("canary-reasoning-7434")), MessageStatus::Stopped, None).await.unwrap();
-        store.set_email(ada, Some(sensitive("canary-mail-7435@mail.example"))).await.unwrap();
+        store.set_email(ada, Some(sensitive("canary-mail-7435@mail.example")), false).await.unwrap();
         store.set_password_hash(ada, Some(Secret::new("$argon2id$canary-hash-7436".to_owned()))).await.unwrap();
         let before_close = files_of(fx.dir.path());
         let scan = |files: &[std::path::PathBuf]| {

@@ -29,6 +29,8 @@ pub struct SignInView<'a> {
     /// A one-time address from the operator: one button instead of name and password, the hidden field `link`. Only the button uses it
     /// up: mail programs that look at addresses beforehand do not.
     pub link: Option<&'a str>,
+    /// Passkeys can be used at this address.
+    pub has_passkeys: bool,
 }
 
 /// What a form on `/account` asks for: its hidden field `action`.

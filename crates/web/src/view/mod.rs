@@ -4,3 +4,4 @@ pub(crate) mod account;
 pub(crate) mod chat;
 pub(crate) mod console;
 pub(crate) mod public;
+pub(crate) mod security;

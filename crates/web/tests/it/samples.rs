@@ -2,11 +2,12 @@
 
 use rempart_domain::{ConversationId, Day, GateLevel, Posture, ReasonCode, Standing, UnixSeconds};
 use rempart_web::{
-    AccountAction, AccountNotice, AccountView, AskError, ConsoleView, ConversationRow, ConversationView, EngineRow,
-    FieldError, FirstRunView, HomeView, KeyRow, Locale, MessageRow, MessageState, PageCtx, RefusalView, RegisterView,
-    ServiceState, SessionRow, SignInView, Site, Speaker, StatusView, Theme, UsageRow, account_page, console_home_page,
-    console_sign_in_page, conversation_page, first_run_page, home_page, refusal_page, register_page, sign_in_page,
-    status_page,
+    AccountAction, AccountNotice, AccountView, AskError, ConsoleView, ConversationRow, ConversationView, DeviceRow,
+    EngineRow, FactorRow, FieldError, FirstRunView, HomeView, KeyRow, LinkView, Locale, MessageRow, MessageState,
+    PageCtx, RecoverView, RefusalView, RegisterView, SecondStepView, SecurityAction, SecurityNotice, SecurityView,
+    ServiceState, SessionRow, SignInView, Site, Speaker, StatusView, Theme, TotpView, UsageRow, account_page,
+    confirm_page, console_home_page, console_sign_in_page, conversation_page, first_run_page, home_page, recover_page,
+    refusal_page, register_page, reset_page, second_step_page, security_page, sign_in_page, status_page,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_738_011_180);
@@ -30,6 +31,7 @@ pub(crate) fn ctx<'a>(site: &'a Site, locale: Locale, path: &'a str, signed_in: 
 pub(crate) fn all(locale: Locale) -> Vec<(&'static str, String)> {
     let mut pages = public(locale);
     pages.extend(signed_in(locale));
+    pages.extend(security(locale));
     pages.extend(console(locale));
     pages
 }
@@ -40,8 +42,13 @@ fn public(locale: Locale) -> Vec<(&'static str, String)> {
     let register = RegisterView { is_open: true, ..RegisterView::default() };
     let taken =
         RegisterView { name: "lin.mei", email: "lin@example.org", error: Some(FieldError::NameTaken), is_open: true };
-    let wrong =
-        SignInView { name: "lin.mei", error: Some(FieldError::InvalidCredentials), next: "/account", link: None };
+    let wrong = SignInView {
+        name: "lin.mei",
+        error: Some(FieldError::InvalidCredentials),
+        next: "/account",
+        link: None,
+        has_passkeys: true,
+    };
     let linked = SignInView { link: Some("0nce"), ..SignInView::default() };
     let refusal = |reason, status, retry_after_s| {
         refusal_page(&at("/chat"), &RefusalView { reason, status, retry_after_s, request_id: "req_0000000002A" })
@@ -66,6 +73,62 @@ fn public(locale: Locale) -> Vec<(&'static str, String)> {
         ("refusal-not-signed-in", refusal(ReasonCode::NotSignedIn, 401, None)),
         ("status", status_page(&at("/status"), &StatusView { checked: NOW, ..StatusView::default() })),
         ("status-limited", status_page(&at("/status"), &limited)),
+    ]
+}
+
+/// What protects an account: its page in two states, the second step, a lost password.
+fn security(locale: Locale) -> Vec<(&'static str, String)> {
+    let site = site();
+    let at = |path, name| ctx(&site, locale, path, name);
+    let factor = |id, is_passkey, name| FactorRow { id, is_passkey, name, created: UnixSeconds(NOW.0 - 864_000) };
+    let device = |id, device, is_current| DeviceRow {
+        id,
+        device,
+        created: UnixSeconds(NOW.0 - 864_000),
+        last_seen: NOW.day(),
+        is_current,
+    };
+    let set = SecurityView {
+        name: "lin.mei",
+        email: "lin@example.org",
+        email_confirmed: true,
+        mail_leaves: true,
+        is_unsure: true,
+        asks_password: true,
+        factors: vec![factor("k_00000000001", true, ""), factor("k_00000000002", false, "phone")],
+        codes_left: 9,
+        has_passkeys: true,
+        devices: vec![device("s_00000000001", "Firefox, Linux", true), device("s_00000000002", "", false)],
+        notice: Some(SecurityNotice::MailSent),
+        ..SecurityView::default()
+    };
+    let setup = SecurityView {
+        asks_password: true,
+        totp: Some(TotpView {
+            secret: "GEZDGNBVGY3TQOJQ",
+            otpauth: "otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ",
+            setup: "s",
+        }),
+        error: Some((SecurityAction::FinishTotp, FieldError::CodeWrong)),
+        ..SecurityView::default()
+    };
+    let codes = SecurityView { new_codes: vec!["abcd-efgh-jkmn", "pqrs-tuvw-xyz2"], ..SecurityView::default() };
+    let second = SecondStepView { half: "half", next: "/", error: Some(FieldError::CodeWrong), has_passkeys: true };
+    let sent = RecoverView { is_sent: true, mail_leaves: true, ..RecoverView::default() };
+    let reset = LinkView { link: Some("0nce"), error: Some(FieldError::NewPasswordWeak), is_done: false };
+    vec![
+        ("security", security_page(&at("/security", Some("lin.mei")), false, &set)),
+        ("security-setup", security_page(&at("/security", Some("lin.mei")), false, &setup)),
+        ("security-codes", security_page(&at("/security", Some("lin.mei")), false, &codes)),
+        ("second-step", second_step_page(&at("/sign-in", None), false, &second)),
+        ("recover", recover_page(&at("/recover", None), false, &RecoverView::default())),
+        ("recover-sent", recover_page(&at("/recover", None), false, &sent)),
+        ("reset", reset_page(&at("/reset", None), false, &reset)),
+        ("reset-spent", reset_page(&at("/reset", None), false, &LinkView::default())),
+        (
+            "confirm",
+            confirm_page(&at("/confirm", None), false, &LinkView { link: Some("0nce"), ..LinkView::default() }),
+        ),
     ]
 }
 

@@ -9,9 +9,9 @@ use rempart_web::{AccountAction, AccountNotice, AccountView, FieldError, KeyRow,
 
 use super::{Fields, check_form, field_error, fields, page, see_other, with_page};
 use crate::refusal::{Refusal, status};
-use crate::serve::accounts::{
-    add_cookies, change_password, end_all_sessions, end_own_session, find_own_account, forget_session_cookie,
-    own_session, sign_out_here,
+use crate::serve::accounts::{change_password, find_own_account};
+use crate::serve::sessions::{
+    add_cookies, end_all_sessions, end_own_session, forget_session_cookie, own_session, sign_out_here,
 };
 use crate::serve::{Answer, Call, keys, parse_day, store_refusal};
 

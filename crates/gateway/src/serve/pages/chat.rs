@@ -11,10 +11,11 @@ use rempart_web::{AskError, ConversationRow, ConversationView, HomeView, Message
 
 use super::{check_form, fields, page, query_value, see_other, with_page, with_retry};
 use crate::refusal::{Refusal, status};
-use crate::serve::accounts::{find_own_account, own_session};
+use crate::serve::accounts::find_own_account;
 use crate::serve::answer::whole;
 use crate::serve::conversations::{begin_conversation, send_question};
 use crate::serve::generation::WakeOn;
+use crate::serve::sessions::own_session;
 use crate::serve::{Answer, Call, store_refusal};
 
 /// Conversations and messages on a page.

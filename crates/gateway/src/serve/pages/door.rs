@@ -8,11 +8,16 @@ use http::StatusCode;
 use rempart_domain::{GateLevel, ReasonCode, Secret, Sensitive};
 use rempart_web::{PageCtx, RegisterView, SignInView};
 
-use super::{check_form, field_error, fields, page, query_value, safe_next, see_other, with_page, with_retry};
-use crate::refusal::status;
+use super::{
+    Fields, check_form, field_error, fields, is_console, page, query_value, safe_next, second_step, see_other,
+    with_page, with_retry,
+};
+use crate::refusal::{Refusal, status};
 use crate::respond::locale_of;
-use crate::serve::accounts::{
-    Newcomer, add_cookies, forget_session_cookie, register_newcomer, sign_in_with_password, sign_out_here,
+use crate::serve::accounts::{Newcomer, register_newcomer};
+use crate::serve::sessions::{
+    Credentials, Denied, SignedIn, add_cookies, forget_session_cookie, sign_in_with_half, sign_in_with_link,
+    sign_in_with_password, sign_out_here,
 };
 use crate::serve::{Answer, Call};
 
@@ -57,33 +62,71 @@ pub async fn register_form(call: Call, body: Bytes) -> Answer {
 pub async fn sign_in(call: Call) -> Answer {
     let next = query_value(&call, "next").unwrap_or_default();
     let link = query_value(&call, "link");
-    let view = SignInView { name: "", error: None, next: safe_next(&next), link: link.as_deref() };
+    let has_passkeys = call.gateway.passkeys.is_some();
+    let view = SignInView { name: "", error: None, next: safe_next(&next), link: link.as_deref(), has_passkeys };
     with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::sign_in_page(ctx, &view)))
 }
 
-/// `POST /sign-in`.
+/// `POST /sign-in`: name and password, or a link, or the half of a sign-in with a code.
 pub async fn sign_in_form(call: Call, body: Bytes) -> Answer {
     let form = fields(&body)?;
-    let (name, link) = (form.get("name").trim(), form.get("link"));
-    let signed_in = if link.is_empty() {
-        sign_in_with_password(&call, name, Secret::new(form.get("password").to_owned())).await
-    } else {
-        crate::serve::accounts::sign_in_with_link(&call, link).await
-    };
-    match signed_in {
+    let next = safe_next(form.get("next"));
+    match try_sign_in(&call, &form).await {
         Ok(signed_in) => {
-            let mut response = see_other(safe_next(form.get("next")))?;
+            let mut response = see_other(next)?;
             add_cookies(response.headers_mut(), &signed_in.cookies);
             Ok(response)
         }
-        Err(refusal) => {
-            call.ctx.observation.refused(refusal.reason);
-            let view =
-                SignInView { name, error: Some(field_error(&refusal)), next: safe_next(form.get("next")), link: None };
-            let html = |ctx: &PageCtx<'_>| page(status(refusal.reason), rempart_web::sign_in_page(ctx, &view));
-            with_retry(with_page(&call, None, html), &refusal)
-        }
+        Err(denied) => denied_answer(&call, &form, &denied, next),
     }
+}
+
+/// Whichever of the ways the form shows.
+pub(crate) async fn try_sign_in(call: &Call, form: &Fields) -> Result<SignedIn, Denied> {
+    let (half, link) = (form.get("half"), form.get("link"));
+    if !half.is_empty() {
+        return sign_in_with_half(call, half, Secret::new(form.get("code").to_owned())).await;
+    }
+    if !link.is_empty() {
+        return sign_in_with_link(call, link).await;
+    }
+    let challenge = form.get("challenge");
+    let shown = Credentials {
+        name: form.get("name").trim().to_owned(),
+        password: Secret::new(form.get("password").to_owned()),
+        code: None,
+        challenge: (!challenge.is_empty()).then(|| challenge.to_owned()),
+    };
+    sign_in_with_password(call, shown).await
+}
+
+/// The same form again with what was wrong, or the second step.
+pub(crate) fn denied_answer(call: &Call, form: &Fields, denied: &Denied, next: &str) -> Answer {
+    let refusal: &Refusal = &denied.refusal;
+    if let Some(half) = &denied.half {
+        let error = (refusal.reason != ReasonCode::SecondFactorRequired).then(|| field_error(refusal));
+        if error.is_some() {
+            call.ctx.observation.refused(refusal.reason);
+        }
+        return with_retry(second_step(call, half, next, error), refusal);
+    }
+    call.ctx.observation.refused(refusal.reason);
+    let view = SignInView {
+        name: form.get("name").trim(),
+        error: Some(field_error(refusal)),
+        next,
+        link: None,
+        has_passkeys: call.gateway.passkeys.is_some(),
+    };
+    let html = |ctx: &PageCtx<'_>| {
+        let html = if is_console(call) {
+            rempart_web::console_sign_in_page(ctx, &view)
+        } else {
+            rempart_web::sign_in_page(ctx, &view)
+        };
+        page(status(refusal.reason), html)
+    };
+    with_retry(with_page(call, None, html), refusal)
 }
 
 /// `POST /sign-out`.

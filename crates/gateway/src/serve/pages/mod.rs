@@ -6,6 +6,8 @@
 mod account;
 mod chat;
 mod door;
+mod recover;
+mod security;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use rempart_domain::{ReasonCode, RequestId};
@@ -13,10 +15,14 @@ use rempart_web::{FieldError, PageCtx};
 
 pub use self::account::{account, account_form};
 pub use self::chat::{conversation, conversation_form, home, home_form};
+pub(crate) use self::door::{denied_answer, try_sign_in};
 pub use self::door::{register, register_form, sign_in, sign_in_form, sign_out_form};
+pub use self::recover::{confirm, confirm_form, recover, recover_form, reset, reset_form};
+pub(crate) use self::recover::{is_console, second_step};
+pub use self::security::{security, security_form};
 use crate::refusal::{Refusal, set_retry_after};
 use crate::respond::{locale_of, theme_of};
-use crate::serve::accounts::own_session;
+use crate::serve::sessions::own_session;
 use crate::serve::{Answer, Call};
 
 /// The fields of a form.
@@ -112,6 +118,7 @@ fn check_form(call: &Call, form: &Fields) -> Result<(), Refusal> {
 pub fn field_error(refusal: &Refusal) -> FieldError {
     match (refusal.reason, refusal.param.as_deref()) {
         (ReasonCode::NameTaken, _) => FieldError::NameTaken,
+        (ReasonCode::InvalidCredentials | ReasonCode::BadParameter, Some("code")) => FieldError::CodeWrong,
         (ReasonCode::InvalidCredentials, _) => FieldError::InvalidCredentials,
         (ReasonCode::BadParameter, Some("name")) if refusal.message.contains("2 to 32") => FieldError::NameLength,
         (ReasonCode::BadParameter, Some("name")) => FieldError::NameCharacters,

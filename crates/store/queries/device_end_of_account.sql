@@ -1,0 +1,1 @@
+UPDATE device SET ended = $2 WHERE account_id = $1 AND ended IS NULL

@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM factor WHERE account_id = $1

@@ -1,0 +1,1 @@
+DELETE FROM link WHERE account_id = $1 AND purpose = $2

@@ -1,0 +1,1 @@
+INSERT INTO recovery_code (hash, account_id) VALUES ($1, $2)
