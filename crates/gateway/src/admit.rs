@@ -162,7 +162,7 @@ impl Lane {
                     retry_after: Millis(1000),
                 })),
             };
-            self.carry_out(inner, decisions);
+            self.carry_out(inner, decisions, now);
             receiver
         };
         let granted = match receiver {
@@ -186,8 +186,7 @@ impl Lane {
     }
 
     /// Passes decisions on to those they are about. A start that nobody waits for any more is given back, which may start others.
-    fn carry_out(&self, mut inner: MutexGuard<'_, Inner>, mut decisions: Vec<Decision>) {
-        let now = self.clock.now();
+    fn carry_out(&self, mut inner: MutexGuard<'_, Inner>, mut decisions: Vec<Decision>, now: Millis) {
         let mut at = 0;
         while let Some(decision) = decisions.get(at).copied() {
             at += 1;
@@ -221,8 +220,9 @@ impl Lane {
     fn with_machine(&self, change: impl FnOnce(&mut Machine, Millis, &mut Vec<Decision>)) {
         let mut inner = self.inner();
         let mut decisions = std::mem::take(&mut inner.decisions);
-        change(&mut inner.machine, self.clock.now(), &mut decisions);
-        self.carry_out(inner, decisions);
+        let now = self.clock.now();
+        change(&mut inner.machine, now, &mut decisions);
+        self.carry_out(inner, decisions, now);
     }
 
     /// Refuses those whose time is over, follows the engine's capacity and the posture. Called every 50 ms.
@@ -254,7 +254,7 @@ impl Lane {
             inner.machine.set_posture(now, posture, &mut decisions);
         }
         inner.machine.tick(now, &mut decisions);
-        self.carry_out(inner, decisions);
+        self.carry_out(inner, decisions, now);
     }
 
     /// What waits and runs, for metrics.
@@ -391,10 +391,12 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let (ticket, usage) = (self.ticket, self.usage);
-        self.lane.inner().borrowers.remove(&ticket);
-        self.lane.with_machine(|machine, now, out| {
-            machine.release(now, ticket, usage, out);
-        });
+        let mut inner = self.lane.inner();
+        inner.borrowers.remove(&ticket);
+        let mut decisions = std::mem::take(&mut inner.decisions);
+        let now = self.lane.clock.now();
+        inner.machine.release(now, ticket, usage, &mut decisions);
+        self.lane.carry_out(inner, decisions, now);
     }
 }
 
