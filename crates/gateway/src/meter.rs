@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rempart_domain::{AccountId, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
-use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Rates, Reservation, first_day};
+use rempart_domain::{AccountId, Band, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
+use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Prices, Rates, Reservation, first_day};
 use rempart_store::{Store, StoreError, UsageRow};
 use tokio::sync::Semaphore;
 
@@ -26,6 +26,7 @@ pub struct Metering {
     rows_max: usize,
     /// `[limits] key_budget_days`.
     key_days: u16,
+    prices: Mutex<Prices>,
     clock: Arc<Clock>,
 }
 
@@ -46,6 +47,7 @@ impl Metering {
             rows: Mutex::new(HashMap::new()),
             rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX),
             key_days: u16::try_from(key_budget_days).unwrap_or(u16::MAX),
+            prices: Mutex::default(),
             clock,
         })
     }
@@ -82,6 +84,17 @@ impl Metering {
         let reserved =
             Reserved { metering: Arc::clone(self), hold: Some(hold), model: model.to_owned(), usage: Usage::default() };
         Ok((reserved, cap, expected))
+    }
+
+    /// What a token of the account's next request weighs: see `rempart_metering::Prices`.
+    pub fn price(&self, account: AccountId) -> f64 {
+        self.prices.lock().unwrap_or_else(PoisonError::into_inner).price(self.clock.now(), account)
+    }
+
+    /// An engine worked for the account, and somebody took the answer or nobody did.
+    pub fn observe_work(&self, account: AccountId, engine: Millis, is_read: bool) {
+        let mut prices = self.prices.lock().unwrap_or_else(PoisonError::into_inner);
+        prices.observe(self.clock.now(), account, engine, is_read);
     }
 
     /// The numbers of the `x-ratelimit-*` headers; none for an unlimited account.

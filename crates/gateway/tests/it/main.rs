@@ -16,6 +16,7 @@ mod api;
 mod branches;
 mod chat;
 mod endings;
+mod first;
 mod hostile;
 mod listener;
 mod owners;
