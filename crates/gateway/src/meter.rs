@@ -142,7 +142,7 @@ impl Metering {
             return Ok(());
         }
         let _permit = look_ups.try_acquire().map_err(|_| ReasonCode::Overloaded)?;
-        let first = first_day(self.clock.date().day(), self.key_days);
+        let first = self.first_key_day();
         // Boxed, since it is rare: what every request carries along stays small.
         let written = Box::pin(store.budget_spent_by_key(key.account, key.id, first)).await;
         let written = written.map_err(|_| ReasonCode::StorageUnavailable)?;
@@ -150,6 +150,11 @@ impl Metering {
             self.rows().values().filter(|row| row.key == Some(key.id)).map(|row| row.input + row.output).sum();
         let at = self.moment();
         self.meter().restore_key(at, key.id, self.key_days, written.saturating_add(unwritten)).map_err(refusal)
+    }
+
+    /// The first day that still counts in keys' budgets.
+    pub fn first_key_day(&self) -> Day {
+        first_day(self.clock.date().day(), self.key_days)
     }
 
     /// What the key's budget is for, and what of it is spent.

@@ -131,6 +131,13 @@ impl Store {
         Ok(spent)
     }
 
+    /// Tokens (input and output) that each key of the account has spent since `first`.
+    pub async fn read_spent_by_key(&self, account: AccountId, first: Day) -> Result<Vec<(KeyId, u64)>, StoreError> {
+        let row = args![account.to_sql(), i64::from(first.0)];
+        let rows = self.read(Lane::Other, queries::USAGE_READ_BY_KEY, row).await?;
+        rows.iter().map(|row| Ok((KeyId::from_sql(row.int(0)?), from_sql(row.int(1)?)))).collect()
+    }
+
     /// What the keys with a budget of their own have spent since `first`, input and output together, the greatest first, at most `limit`
     /// rows: read at start, so that a restart gives no key its budget again. Not bound by the usual deadline.
     pub async fn load_spent_by_keys(&self, first: Day, limit: u32) -> Result<Vec<(KeyId, u64)>, StoreError> {
