@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod check_config;
 pub(crate) mod doctor;
+pub(crate) mod drill;
 pub(crate) mod engine;
 pub(crate) mod key;
 pub(crate) mod migrate;
@@ -57,6 +58,7 @@ pub(crate) fn run(globals: &Globals, command: Command) -> Result<ExitCode, Failu
         Command::Model(args) => on_runtime(model::run(globals, args)),
         Command::Engine(args) => engine::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Drill(args) => drill::run(globals, &args),
     }
 }
 
