@@ -5,7 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+<<<<<<< HEAD
 use crate::commands::{account, bench, engine, key, model, posture, read_pdf};
+=======
+use crate::commands::{account, bench, drill, engine, key, model, posture};
+>>>>>>> 09b45ab
 
 /// A generative-AI platform that keeps serving its members while it is under attack.
 #[derive(Debug, Parser)]
@@ -68,6 +72,8 @@ pub(crate) enum Command {
     /// Measures a server that you run; loopback only
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Attacks a platform of its own and says whether the promises hold
+    Drill(drill::Drill),
 }
 
 /// Arguments of `posture`.

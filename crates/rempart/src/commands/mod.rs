@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod check_config;
 pub(crate) mod doctor;
+pub(crate) mod drill;
 pub(crate) mod engine;
 pub(crate) mod key;
 pub(crate) mod migrate;
@@ -59,6 +60,7 @@ pub(crate) fn run(globals: &Globals, command: Command) -> Result<ExitCode, Failu
         Command::Engine(args) => engine::run(args),
         Command::ReadPdf(args) => read_pdf::run(&args),
         Command::Bench(args) => bench::run(args),
+        Command::Drill(args) => drill::run(globals, &args),
     }
 }
 
