@@ -56,6 +56,8 @@ pub struct Principal {
     pub is_unsure: bool,
     /// An operator's session that was won without a second factor: it has no role until one is shown.
     pub lacks_second_factor: bool,
+    /// The minute (since 1970) in which the key's account was made, or the session was opened: what a crowd has in common. 0: unknown.
+    pub minute: u32,
 }
 
 impl Principal {
@@ -68,6 +70,7 @@ impl Principal {
         created_day: Day(0),
         is_unsure: false,
         lacks_second_factor: false,
+        minute: 0,
     };
 
     /// True for a caller with a checked credential.

@@ -61,6 +61,8 @@ pub struct GenerateRequest {
     pub max_tokens: Option<TokenCount>,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// The caller wants the answer in one piece: an engine that is asked over a network may be asked so too.
+    pub is_whole: bool,
     /// `response_format: {"type":"json_object"}`.
     pub is_json_object: bool,
     /// Fields of the client's body that are none of the above (tools, tool_choice, thinking, …), in order, untouched. The gateway has

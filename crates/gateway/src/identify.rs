@@ -59,7 +59,8 @@ async fn identify_key(gateway: &Gateway, text: &str) -> Result<Identified, Refus
     let key = match gateway.known_keys.find(&presented, now) {
         KeyLookup::Known(key) => key,
         KeyLookup::Refused => return Err(ReasonCode::InvalidApiKey.into()),
-        KeyLookup::Unknown => look_up_key(gateway, &presented, now).await?,
+        // Boxed, since it is rare: what every request carries along stays small.
+        KeyLookup::Unknown => Box::pin(look_up_key(gateway, &presented, now)).await?,
     };
     let principal = gateway.revocations.principal_of_key(&key);
     if principal.account.is_none() {
@@ -92,6 +93,7 @@ pub fn known_key(record: KeyRecord) -> KnownKey {
         standing: record.standing,
         role: record.role,
         created_day: record.created_day,
+        created_minute: record.created_minute,
         models: record.models.map(|models| models.into_iter().map(Into::into).collect()),
         budget_tokens: record.budget_tokens,
         expires: record.expires,

@@ -11,6 +11,7 @@ pub mod clock;
 mod cookies;
 mod cors;
 pub mod ctx;
+mod discard;
 mod door;
 mod health;
 pub mod identify;
@@ -30,15 +31,18 @@ mod respond;
 pub mod routes;
 pub mod serve;
 mod standing;
+pub mod starting;
 pub mod tasks;
 mod upkeep;
 pub mod wire;
+pub mod work;
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rempart_admission::cohort::Cohorts;
 use rempart_domain::{GateLevel, RequestId};
 use rempart_engine::routing::Engines;
 use rempart_identity::factor::Passkeys;
@@ -65,7 +69,9 @@ use crate::listen::Connections;
 use crate::meter::Metering;
 use crate::metrics::Metrics;
 use crate::observe::{Journal, Observer};
+use crate::serve::places::Places;
 use crate::serve::registry::Generations;
+use crate::serve::share::Pace;
 
 /// Time for generations that a drain stops to settle.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -87,6 +93,8 @@ pub struct GatewayConfig {
     pub standing: StandingRules,
     /// Days a session lasts.
     pub session_days: u32,
+    /// The command that reads a PDF (its text to standard output); empty: none is read.
+    pub pdf_reader: Vec<std::ffi::OsString>,
     /// The program's version.
     pub version: &'static str,
 }
@@ -135,6 +143,8 @@ pub struct Gateway {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) posture: Arc<PostureControl>,
     pub(crate) tally: Arc<pressure::Tally>,
+    /// Which strangers look alike.
+    pub(crate) cohorts: Mutex<Cohorts>,
     pub(crate) standings: standing::Standings,
     pub(crate) known_keys: KnownKeys,
     pub(crate) hash_pool: HashPool,
@@ -156,14 +166,30 @@ pub struct Gateway {
     pub(crate) metering: Arc<Metering>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) pacer: pace::Pacer,
+    pub(crate) work: work::Work,
     pub(crate) console_connections: Arc<Connections>,
+    /// Those that came while the platform drains.
+    pub(crate) late_connections: Arc<Connections>,
     pub(crate) generations: Arc<Generations>,
     /// Look-ups of unknown keys at once.
     pub(crate) key_lookups: Semaphore,
+    /// Bodies of refused requests that are thrown away.
+    pub(crate) discards: Arc<Semaphore>,
     /// Request bodies in memory.
     pub(crate) body_memory: memory::BodyMemory,
+    /// Files in memory while they are read.
+    pub(crate) file_memory: memory::BodyMemory,
+    /// Who searches, exports, has a file read, reads a shared page: a few at a time.
+    pub(crate) searches: Places,
+    pub(crate) exports: Places,
+    pub(crate) uploads: Places,
+    pub(crate) share_readers: Places,
+    /// Shared pages that a stranger may read.
+    pub(crate) share_pace: Pace,
     /// Cancelled when the platform stops: nothing new is begun.
     pub(crate) draining: CancellationToken,
+    /// Cancelled when the drain is over: ports are closed.
+    pub(crate) closed: CancellationToken,
     lanes: Vec<Arc<Lane>>,
     is_ready: AtomicBool,
     started: Instant,
@@ -212,15 +238,26 @@ impl Gateway {
             passkeys: Passkeys::new(&config.public_url, &config.site.name),
             passkey_answers: serve::factors::passkeys::TakenAnswers::new(limits.passkey_answers),
             mail_requests: Arc::new(Semaphore::new(as_usize(limits.mail_requests))),
+            cohorts: Mutex::new(Cohorts::new(random_seed())),
             standings: standing::Standings::new(config.standing, limits.demoted_members_percent),
-            metering: Metering::new(limits.usage_rows, Arc::clone(&clock)),
+            metering: Metering::new(limits.usage_rows, limits.key_budget_days, Arc::clone(&clock)),
             connections: Arc::default(),
+            work: work::Work::new(&limits, &clock, random_seed),
             pacer: pace::Pacer::new(limits.refusals_held, limits.refusal_hold_ms, random_seed()),
             console_connections: Arc::default(),
+            late_connections: Arc::default(),
+            discards: discard::places(limits.discards),
             generations: Arc::new(Generations::new(as_usize(limits.generations_parked), as_usize(limits.parked_bytes))),
             key_lookups: Semaphore::new(as_usize(limits.key_lookups)),
             body_memory: memory::BodyMemory::new(limits.body_bytes_total, limits.members_share_percent),
+            file_memory: memory::BodyMemory::new(limits.body_bytes_files_total, limits.members_share_percent),
+            searches: Places::new(limits.searches, limits.members_share_percent),
+            exports: Places::new(limits.exports, limits.members_share_percent),
+            uploads: Places::new(limits.uploads, limits.members_share_percent),
+            share_readers: Places::new(limits.share_readers, limits.members_share_percent),
+            share_pace: Pace::new(limits.share_reads_per_minute, limits.share_reads_burst, random_seed()),
             draining: CancellationToken::new(),
+            closed: CancellationToken::new(),
             is_ready: AtomicBool::new(false),
             started: Instant::now(),
             config,
@@ -246,7 +283,7 @@ impl Gateway {
         gateway
     }
 
-    /// Takes over from the store what today's budgets have been spent of; called before [`Gateway::listen`].
+    /// Takes over from the store what budgets have been spent of; called before [`Gateway::listen`].
     pub async fn restore_budgets(&self) -> Result<(), rempart_store::StoreError> {
         self.metering.restore(&self.store).await
     }
@@ -262,7 +299,8 @@ impl Gateway {
         self.is_ready.store(true, Ordering::Release);
     }
 
-    /// Stops beginning anything, waits for what is in flight at most `[limits] drain_ms`, writes what has gathered.
+    /// Stops beginning anything, waits for what is in flight at most `[limits] drain_ms`, writes what has gathered. Ports answer until then:
+    /// `readyz` with `draining`, all else with a refusal.
     pub async fn drain(&self) {
         self.draining.cancel();
         let deadline = Instant::now() + Duration::from_millis(self.limits.drain_ms);
@@ -276,6 +314,7 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.metering.flush(&self.store).await;
+        self.closed.cancel();
     }
 
     /// What waits before each engine, in configured order.

@@ -175,6 +175,7 @@ impl Revocations {
             created_day: ticket.created_day,
             is_unsure: ticket.flags.contains(TicketFlags::UNSURE),
             lacks_second_factor: !is_strong && role == Role::Operator,
+            minute: wire_seconds(ticket.issued) / 60,
         })
     }
 
@@ -188,6 +189,7 @@ impl Revocations {
             created_day: key.created_day,
             is_unsure: false,
             lacks_second_factor: false,
+            minute: key.created_minute,
         }
     }
 

@@ -147,7 +147,9 @@ queries! {
     SHARE_INSERT = "share_insert",
     USAGE_ADD = "usage_add",
     USAGE_LOAD_DAY = "usage_load_day",
+    USAGE_LOAD_KEYS = "usage_load_keys",
     USAGE_READ = "usage_read",
+    USAGE_READ_BY_KEY = "usage_read_by_key",
     USAGE_SPENT = "usage_spent",
     USAGE_SPENT_BY_KEY = "usage_spent_by_key",
 }

@@ -43,6 +43,9 @@ pub use view::security::{
 };
 pub use words::message;
 
+/// Answers as HTML, whole or while they stream.
+pub use rempart_render as render;
+
 /// The value of `Content-Security-Policy` for every page: our own scripts, style sheets and images, requests and forms to ourselves,
 /// nothing else. `worker-src` is for a proof of work, which is solved beside the page.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \

@@ -251,6 +251,15 @@ fn text_and_lines_can_be_read_in_light_and_in_dark() {
             ("--warning", "--paper", 4.5),
             ("--danger", "--paper", 4.5),
             ("--line", "--paper", 3.0),
+            ("--danger", "--sunken", 4.5),
+            ("--code-comment", "--sunken", 4.5),
+            ("--code-string", "--sunken", 4.5),
+            ("--code-escape", "--sunken", 4.5),
+            ("--code-number", "--sunken", 4.5),
+            ("--code-keyword", "--sunken", 4.5),
+            ("--code-function", "--sunken", 4.5),
+            ("--code-type", "--sunken", 4.5),
+            ("--code-name", "--sunken", 4.5),
         ] {
             let ratio = contrast(tokens[front], tokens[back]);
             assert!(ratio >= least, "{front} on {back}: {ratio:.2}");

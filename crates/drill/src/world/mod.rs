@@ -8,8 +8,8 @@
 mod engine;
 mod people;
 mod policy;
-mod random;
 mod run;
+mod scene;
 #[cfg(test)]
 mod tests;
 
@@ -17,3 +17,4 @@ pub use engine::EngineShape;
 pub use people::{Attack, Habits, Kind, Scenario};
 pub use policy::Arm;
 pub use run::{Outcome, Report, run};
+pub use scene::{WorldError, run_scenario};

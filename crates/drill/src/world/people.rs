@@ -3,7 +3,7 @@
 use rempart_domain::{Band, Posture};
 
 use super::engine::EngineShape;
-use super::random::Random;
+use crate::random::Random;
 
 /// Whose request it is; the machine sees only bands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,6 +16,7 @@ use crate::serve::factors::step_up;
 use crate::serve::sessions::{
     Opening, Proof, SignedIn, answer_signed_in, end_sessions_of, forget_session_cookie, is_strong, open_session,
 };
+use crate::serve::preferences::{find_preferences, theme_word};
 use crate::serve::{Answer, Call, json, no_content, rfc3339, store_refusal, to_the_end};
 
 /// Longest e-mail address, in bytes (RFC 5321).
@@ -105,12 +106,14 @@ pub async fn register_newcomer(call: &Call, newcomer: Newcomer) -> Result<Signed
 /// `GET /api/v1/account`.
 pub async fn me(call: Call) -> Answer {
     let account = find_own_account(&call).await?;
+    let chosen = find_preferences(&call, account.id).await?;
     json(
         StatusCode::OK,
         &json!({
             "account": {
                 "id": account.id.to_string(), "name": account.name.as_str(), "standing": account.standing.as_str(),
                 "created": rfc3339(account.created.seconds()), "locale": account.locale,
+                "theme": theme_word(&chosen), "time_zone": chosen.time_zone,
                 "email": account.email.as_ref().map(Sensitive::expose), "email_confirmed": account.email_confirmed,
             },
         }),

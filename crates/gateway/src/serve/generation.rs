@@ -247,6 +247,11 @@ impl Generation {
         self.cancel.cancel();
     }
 
+    /// Whether it lives only as long as somebody listens.
+    pub fn is_api(&self) -> bool {
+        self.kind == Kind::Api
+    }
+
     /// How long ago it ended.
     pub fn ended_for(&self) -> Option<Millis> {
         let ended_at = self.state().ended_at?;
@@ -441,6 +446,20 @@ impl Subscription {
         self.next_event = look.next_event;
         self.has_seen_end = look.end.is_some();
         Poll::Ready(look)
+    }
+
+    /// Everything that was not taken yet, if it is over.
+    pub fn try_look_at_end(&mut self) -> Option<Look> {
+        let mut state = self.generation.state();
+        if state.end.is_none() || self.has_seen_end {
+            return None;
+        }
+        let last_event = state.first_event + state.spool.len() as u64;
+        let look = self.take(&mut state, last_event);
+        drop(state);
+        self.next_event = look.next_event;
+        self.has_seen_end = true;
+        Some(look)
     }
 
     fn take(&self, state: &mut State, last_event: u64) -> Look {

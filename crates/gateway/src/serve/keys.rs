@@ -1,6 +1,6 @@
 //! API keys and usage of the account that asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::extract::{Path, Query};
 use bytes::Bytes;
@@ -107,6 +107,7 @@ pub async fn make_key(
         standing: call.ctx.principal.carried_standing,
         role: call.ctx.principal.role,
         created_day: call.ctx.principal.created_day,
+        created_minute: call.ctx.principal.minute,
         models: models.map(|m| m.into_iter().map(Into::into).collect()),
         budget_tokens,
         expires,
@@ -115,19 +116,36 @@ pub async fn make_key(
     Ok(MadeKey { id, text: issued.text, expires })
 }
 
-fn key_json(key: &KeyRecord) -> serde_json::Value {
+fn key_json(key: &KeyRecord, spent: u64) -> serde_json::Value {
     json!({
         "id": key.id.to_string(), "name": key.name, "scope": key.scope.as_str(), "created": rfc3339(key.created),
-        "expires": key.expires.map(rfc3339), "models": key.models, "budget": key.budget_tokens,
+        "expires": key.expires.map(rfc3339), "models": key.models, "budget": key.budget_tokens, "spent": spent,
         "last_used": key.last_used.map(day_text),
     })
 }
 
 /// `GET /api/v1/keys`.
 pub async fn list(call: Call) -> Answer {
-    let keys = call.gateway.store.list_keys(call.account()?).await.map_err(|e| store_refusal(&e))?;
-    let data: Vec<_> = keys.iter().filter(|k| k.revoked.is_none()).map(key_json).collect();
+    let account = call.account()?;
+    let keys = call.gateway.store.list_keys(account).await.map_err(|e| store_refusal(&e))?;
+    let spent = spent_by_keys(&call).await?;
+    let row = |key: &KeyRecord| key_json(key, spent.get(&key.id).copied().unwrap_or(0));
+    let data: Vec<_> = keys.iter().filter(|k| k.revoked.is_none()).map(row).collect();
     json(StatusCode::OK, &json!({ "data": data, "next": null }))
+}
+
+/// Tokens that each key of the account has spent of its budget: in its life, or in the present span of `[limits] key_budget_days`.
+pub async fn spent_by_keys(call: &Call) -> Result<HashMap<KeyId, u64>, Refusal> {
+    let (account, first) = (call.account()?, call.gateway.metering.first_key_day());
+    let unwritten = call.gateway.metering.unwritten(account);
+    let written = call.gateway.store.read_spent_by_key(account, first).await.map_err(|e| store_refusal(&e))?;
+    let mut spent: HashMap<KeyId, u64> = written.into_iter().collect();
+    for row in unwritten.into_iter().filter(|row| row.day.0 >= first.0) {
+        if let Some(key) = row.key {
+            *spent.entry(key).or_default() += row.input + row.output;
+        }
+    }
+    Ok(spent)
 }
 
 /// `DELETE /api/v1/keys/{id}`.
@@ -172,7 +190,12 @@ pub async fn usage(call: Call, Query(span): Query<Span>) -> Answer {
         .iter()
         .map(|d| json!({ "day": day_text(d.day), "requests": d.requests, "input_tokens": d.input, "output_tokens": d.output }))
         .collect();
-    let budget = call.ctx.key.as_ref().and_then(|k| k.budget_tokens).map(|limit| json!({ "tokens_per_day": limit }));
+    let metering = &call.gateway.metering;
+    metering.recall_key(&call.ctx, &call.gateway.store, &call.gateway.key_lookups).await?;
+    let budget = call.ctx.key.as_ref().and_then(|key| {
+        let (days, spent) = metering.spent_by_key(key.id);
+        key.budget_tokens.map(|limit| json!({ "tokens": limit, "spent": spent, "days": days }))
+    });
     json(StatusCode::OK, &json!({ "data": data, "budget": budget }))
 }
 

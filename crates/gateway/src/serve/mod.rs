@@ -11,13 +11,19 @@ pub mod console;
 pub mod conversations;
 pub mod drive;
 pub mod factors;
+pub mod export;
+pub mod files;
 pub mod generation;
 pub mod keys;
 pub mod pages;
+pub(crate) mod places;
 pub mod posture;
+pub mod preferences;
 pub mod public;
 pub mod registry;
 pub mod sessions;
+pub mod search;
+pub mod share;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -39,10 +45,14 @@ use tower_service::Service;
 use crate::Gateway;
 use crate::body::Body;
 use crate::ctx::{Ctx, Side};
-use crate::memory;
 use crate::refusal::Refusal;
 use crate::respond;
-use crate::routes::{BodyLimit, Handler, TABLE};
+use crate::routes::{Access, BodyLimit, Handler, RouteClass, TABLE};
+use crate::work::{Asker, WorkPermit};
+use crate::{discard, memory};
+
+/// What a handler of generated text answers with.
+pub(crate) type Generated = Result<Response<Body>, Refusal>;
 
 /// What a handler answers with.
 pub type Answer = Result<Response<axum::body::Body>, Refusal>;
@@ -142,6 +152,8 @@ handlers! {
     CreatePasskey => factors::passkeys::add,
     CreateRecoveryCodes => factors::create_codes,
     Me => accounts::me,
+    ChangeAccount => preferences::change,
+    Export => export::export,
     SetPassword => accounts::set_password,
     DeleteAccount => accounts::delete_account,
     CreateKey => keys::create,
@@ -157,6 +169,12 @@ handlers! {
     SendMessage => conversations::send,
     Regenerate => conversations::regenerate,
     GoOn => conversations::go_on,
+    AskTemporary => conversations::ask_temporary,
+    Share => share::create,
+    Unshare => share::delete,
+    Search => search::search,
+    UploadFile => files::upload,
+    DeleteFile => files::delete,
     GenerationEvents => conversations::events,
     StopGeneration => conversations::stop,
     HomePage => pages::home,
@@ -202,23 +220,35 @@ pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming:
         Ok(read) => read,
         Err(refusal) => return respond::refuse(gateway, &ctx, &parts, refusal),
     };
+    // After the body: whoever sends one slowly holds nothing meanwhile.
+    let storage = match take_storage(gateway, &ctx).await {
+        Ok(permit) => permit,
+        Err(refusal) => return respond::refuse(gateway, &ctx, &parts, refusal),
+    };
     let head = Arc::new(parts);
+    let room = Arc::new(room);
+    let call = Call { gateway: Arc::clone(gateway), ctx: Arc::clone(&ctx), head: Arc::clone(&head), room };
+    // The table has found the route; for the one that is asked most, axum's router would only find it again.
+    if ctx.route.handler == Handler::Chat {
+        let answer = api::chat(call, body).await;
+        return answer.unwrap_or_else(|refusal| respond::refuse(gateway, &ctx, &head, refusal));
+    }
     let mut request = Request::new(axum::body::Body::from(body));
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = head.uri.clone();
     *request.headers_mut() = head.headers.clone();
-    let room = Arc::new(room);
-    let call = Call { gateway: Arc::clone(gateway), ctx: Arc::clone(&ctx), head: Arc::clone(&head), room };
     request.extensions_mut().insert(call);
     let mut router = match ctx.conn.side {
         Side::Public => PUBLIC.clone(),
         Side::Console => CONSOLE.clone(),
     };
-    let result: Result<_, Infallible> = Service::call(&mut router, request).await;
+    let result: Result<_, Infallible> = Box::pin(Service::call(&mut router, request)).await;
     let mut response = match result {
         Ok(response) => response,
         Err(never) => match never {},
     };
+    // What streams from here on needs the store no more, or takes its own place.
+    drop(storage);
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         return respond::refuse(gateway, &ctx, &head, refusal);
     }
@@ -227,6 +257,16 @@ pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming:
         return respond::refuse(gateway, &ctx, &head, refusal);
     }
     response.map(Body::axum)
+}
+
+/// Reading and changing what is stored waits in a line of its own, members first. Generations have theirs; what everybody may see is cheap.
+async fn take_storage(gateway: &Gateway, ctx: &Ctx) -> Result<Option<WorkPermit>, Refusal> {
+    let is_stored = matches!(ctx.route.class, RouteClass::Read | RouteClass::Write | RouteClass::Page);
+    // Models and balance are in memory.
+    if !is_stored || matches!(ctx.route.access, Access::Open | Access::Key) {
+        return Ok(None);
+    }
+    gateway.work.storage.acquire(Asker::of(ctx)).await.map(Some)
 }
 
 /// A rejection by one of axum's extractors: plain words of its own, which no program of a client expects.
@@ -240,32 +280,48 @@ async fn read_body(
     gateway: &Gateway,
     ctx: &Ctx,
     parts: &Parts,
-    incoming: Incoming,
+    mut incoming: Incoming,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
     let max = match ctx.route.body {
         BodyLimit::None => return Ok((Bytes::new(), None)),
         BodyLimit::Form => gateway.limits.body_bytes_form,
         BodyLimit::Passkey => gateway.limits.body_bytes_passkey,
         BodyLimit::Api => gateway.limits.body_bytes_api,
+        BodyLimit::File => gateway.limits.body_bytes_file,
     };
     let said = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|len| len > max) {
+        discard::take(gateway, parts, incoming, ctx.principal.is_known());
         return Err(ReasonCode::TooLarge.into());
     }
     if said == Some(0) {
         return Ok((Bytes::new(), None));
     }
-    let mut room = gateway.body_memory.try_take(ctx.band, said.unwrap_or(max)).ok_or(ReasonCode::Overloaded)?;
-    let deadline = Duration::from_millis(gateway.limits.body_deadline_ms);
+    // Files have memory and time of their own: whoever sends slowly what is large crowds out no other request.
+    let (memory, deadline_ms) = match ctx.route.body {
+        BodyLimit::File => (&gateway.file_memory, gateway.limits.file_deadline_ms),
+        _ => (&gateway.body_memory, gateway.limits.body_deadline_ms),
+    };
+    let mut room = memory.try_take(ctx.band, said.unwrap_or(max)).ok_or(ReasonCode::Overloaded)?;
+    let deadline = Duration::from_millis(deadline_ms);
     let max = usize::try_from(max).unwrap_or(usize::MAX);
-    let body = tokio::time::timeout(deadline, collect(incoming, max))
+    let collected = tokio::time::timeout(deadline, collect(&mut incoming, max))
         .await
-        .unwrap_or_else(|_| Err(Refusal::new(ReasonCode::BadParameter, "the body did not arrive in time")))?;
+        .unwrap_or_else(|_| Err(Refusal::new(ReasonCode::BadParameter, "the body did not arrive in time")));
+    let body = match collected {
+        Ok(body) => body,
+        Err(refusal) => {
+            if refusal.reason == ReasonCode::TooLarge {
+                discard::take(gateway, parts, incoming, ctx.principal.is_known());
+            }
+            return Err(refusal);
+        }
+    };
     memory::shrink(&mut room, body.len());
     Ok((body, Some(room)))
 }
 
-async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes, Refusal> {
+async fn collect(incoming: &mut Incoming, max: usize) -> Result<Bytes, Refusal> {
     let mut first: Option<Bytes> = None;
     let mut gathered = BytesMut::new();
     while let Some(frame) = incoming.frame().await {

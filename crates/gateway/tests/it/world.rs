@@ -35,7 +35,7 @@ pub struct World {
     pub client: Client<HttpConnector, Full<Bytes>>,
     pub mails: std::path::PathBuf,
     tasks: Tasks,
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 pub struct Setup {
@@ -44,6 +44,8 @@ pub struct Setup {
     pub engine: ScriptedOptions,
     pub cors_origins: Vec<String>,
     pub mail: MailLimits,
+    /// Asked before the scripted one.
+    pub first: Vec<Arc<dyn Engine>>,
 }
 
 impl Default for Setup {
@@ -54,6 +56,7 @@ impl Default for Setup {
             engine: engine_options(8, 100_000),
             cors_origins: Vec::new(),
             mail: MailLimits::default(),
+            first: Vec::new(),
         }
     }
 }
@@ -90,7 +93,8 @@ impl World {
         let tasks = Tasks::default();
         let engine = ScriptedEngine::new(setup.engine);
         tasks.spawn("engine", Arc::clone(&engine).run(tasks.stopping()));
-        let engines: Vec<Arc<dyn Engine>> = vec![Arc::clone(&engine) as Arc<dyn Engine>];
+        let mut engines: Vec<Arc<dyn Engine>> = setup.first;
+        engines.push(Arc::clone(&engine) as Arc<dyn Engine>);
         let listener = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let console = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
@@ -114,6 +118,7 @@ impl World {
                 registration: setup.registration,
                 standing: StandingRules::default(),
                 session_days: 30,
+                pdf_reader: Vec::new(),
                 version: "0.0.0",
             },
             limits: setup.limits,
@@ -130,21 +135,7 @@ impl World {
         });
         gateway.listen(vec![listener], Some(console));
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Self {
-            gateway,
-            engine,
-            store,
-            keyring,
-            revocations,
-            posture,
-            url,
-            console_url,
-            address,
-            client,
-            mails,
-            tasks,
-            _dir: dir,
-        }
+        Self { gateway, engine, store, keyring, revocations, posture, url, console_url, address, client, mails, tasks, dir }
     }
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {

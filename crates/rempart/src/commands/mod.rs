@@ -6,11 +6,13 @@ pub(crate) mod bench;
 pub(crate) mod breached;
 pub(crate) mod check_config;
 pub(crate) mod doctor;
+pub(crate) mod drill;
 pub(crate) mod engine;
 pub(crate) mod key;
 pub(crate) mod migrate;
 pub(crate) mod model;
 pub(crate) mod posture;
+pub(crate) mod read_pdf;
 pub(crate) mod serve;
 
 use std::process::ExitCode;
@@ -57,7 +59,9 @@ pub(crate) fn run(globals: &Globals, command: Command) -> Result<ExitCode, Failu
         Command::Posture(args) => done(on_runtime(posture::run(globals, args.what))),
         Command::Model(args) => on_runtime(model::run(globals, args)),
         Command::Engine(args) => engine::run(args),
+        Command::ReadPdf(args) => read_pdf::run(&args),
         Command::Bench(args) => bench::run(args),
+        Command::Drill(args) => drill::run(globals, &args),
     }
 }
 

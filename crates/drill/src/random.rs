@@ -2,14 +2,14 @@
 
 /// splitmix64 as a stream of numbers.
 #[derive(Debug, Clone)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) const fn new(seed: u64, purpose: u64) -> Self {
+    pub(crate) const fn new(seed: u64, purpose: u64) -> Self {
         Self(seed.wrapping_mul(0xd134_2543_de82_ef95) ^ purpose.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    pub(super) const fn next(&mut self) -> u64 {
+    pub(crate) const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,20 +19,20 @@ impl Random {
 
     /// In 0..1, never 0.
     #[allow(clippy::cast_precision_loss, reason = "53 bits fit exactly")]
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
-    pub(super) const fn below(&mut self, most: u64) -> u64 {
+    pub(crate) const fn below(&mut self, most: u64) -> u64 {
         if most == 0 { 0 } else { self.next() % most }
     }
 
-    pub(super) fn exponential(&mut self, mean: f64) -> f64 {
+    pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
         -mean * self.unit().ln()
     }
 
     /// By Box and Muller.
-    pub(super) fn lognormal(&mut self, mu: f64, sigma: f64) -> f64 {
+    pub(crate) fn lognormal(&mut self, mu: f64, sigma: f64) -> f64 {
         let radius = (-2.0 * self.unit().ln()).sqrt();
         let normal = radius * (std::f64::consts::TAU * self.unit()).cos();
         (mu + sigma * normal).exp()

@@ -1,0 +1,30 @@
+//! The bounds of rendering, each with its reason. They bound what a hostile answer, prompt or title can make a server spend.
+
+/// A text longer than this, in bytes, is shown as plain text: nobody reads it, and rendering it would only cost.
+pub const SOURCE_BYTES_MAX: usize = 1 << 20;
+/// Elements inside elements. What lies deeper keeps its text and loses its form.
+pub(crate) const DEPTH_MAX: usize = 24;
+/// Quotes inside quotes on one line; further `>` are text.
+pub(crate) const QUOTES_MAX: usize = 12;
+/// Columns of a table; a wider one stays text.
+pub(crate) const COLUMNS_MAX: usize = 64;
+/// Cells that short rows leave to be filled in, in one text. A thousand columns and a thousand rows of one sign are a bomb.
+pub(crate) const MISSING_CELLS_MAX: usize = 10_000;
+/// TeX of one formula, in bytes; a longer one is shown as its source.
+pub(crate) const FORMULA_BYTES_MAX: usize = 2_000;
+/// Braces inside braces in a formula.
+pub(crate) const FORMULA_DEPTH_MAX: usize = 24;
+/// MathML of one formula, in bytes; a short formula that grows beyond it is a bomb and is shown as its source.
+pub(crate) const MATHML_BYTES_MAX: usize = 64 * 1024;
+/// Formulas set in one text; the rest is shown as source.
+pub(crate) const FORMULAS_MAX: usize = 2_000;
+/// A line of code longer than this, in bytes, gets no colours: regular expressions walk it again and again.
+pub(crate) const CODE_LINE_BYTES_MAX: usize = 400;
+/// Code coloured in one block, in bytes; the rest of the block is plain.
+pub(crate) const CODE_BYTES_MAX: usize = 192 * 1024;
+/// Source of the open block that is rendered anew with each piece of a stream, in bytes; above it the block is split.
+pub(crate) const OPEN_BYTES_MAX: usize = 2_048;
+/// Where no split is found, the open block is closed by force above this.
+pub(crate) const OPEN_BYTES_FORCED: usize = 6_144;
+/// What a stream may hold back because its meaning is open, in bytes.
+pub(crate) const HELD_BYTES_MAX: usize = 512;

@@ -1,0 +1,6 @@
+//! What comes out, whatever goes in.
+#![cfg(test)]
+
+mod answers;
+mod bounds;
+mod hostile;
