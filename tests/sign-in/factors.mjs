@@ -175,6 +175,9 @@ const tests = {
     await devtools.send("WebAuthn.enable");
     const options = { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true };
     const { authenticatorId } = await devtools.send("WebAuthn.addVirtualAuthenticator", { options });
+    page.on("response", async (answer) => {
+      if (answer.url().includes("/passkey") && answer.status() >= 400 && !answer.url().includes(".js")) console.log(`        ${answer.status()} ${answer.url()} ${await answer.text()}`);
+    });
     await register(page, "passkey-bo");
     await page.goto("/security");
     await page.fill("#start-password", PASSWORD);
