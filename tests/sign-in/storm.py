@@ -3,7 +3,7 @@
 
     tests/sign-in/storm.py REMPART GUESS [GUESSES]      REMPART: the program, GUESS: target/release/examples/guess
 
-Known devices sign in from an address of their own and from one that guesses too; unknown devices solve what they are asked. Nothing but the
+Refusals are told at once ([limits] refusal_hold_ms = 1), so that the attacker comes at full speed. Known devices sign in from an address of their own and from one that guesses too; unknown devices solve what they are asked. Nothing but the
 standard library; the platform lies in a folder of its own and is gone at the end."""
 
 import base64, hashlib, http.client, json, os, re, socket, subprocess, sys, tempfile, threading, time
@@ -76,7 +76,7 @@ def quantiles(values):
 def main():
     folder = tempfile.mkdtemp(prefix="rempart-storm-")
     config, data = f"{folder}/rempart.toml", f"{folder}/data"
-    open(config, "w").write('[server]\nconsole = "127.0.0.1:0"\n[models]\nfetch = false\n[engine.s]\nkind = "scripted"\n')
+    open(config, "w").write('[server]\nconsole = "127.0.0.1:0"\n[models]\nfetch = false\n[engine.s]\nkind = "scripted"\n[limits]\nrefusal_hold_ms = 1\n')
     options = ["--config", config, "--data", data]
     rows = "\n".join(
         json.dumps({"name": f"victim-{n}", "standing": "member", "created": "2024-01-01T00:00:00Z", "password_hash": PHC}) for n in range(ACCOUNTS)

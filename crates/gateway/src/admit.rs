@@ -373,7 +373,7 @@ impl Permit {
         }
         let mut decisions = std::mem::take(&mut inner.decisions);
         inner.machine.progress(now, self.ticket, output, &mut decisions);
-        self.lane.carry_out(inner, decisions);
+        self.lane.carry_out(inner, decisions, now);
     }
 
     /// What it cost in the end.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rempart_domain::{AccountId, Band, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
+use rempart_domain::{AccountId, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
 use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Prices, Rates, Reservation, first_day};
 use rempart_store::{Store, StoreError, UsageRow};
 use tokio::sync::Semaphore;

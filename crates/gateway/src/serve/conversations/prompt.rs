@@ -197,6 +197,7 @@ impl<'a> Scale<'a> {
             max_tokens: None,
             sampling: Sampling::default(),
             is_json_object: false,
+            is_whole: false,
             extra: Vec::new(),
             account: None,
             band: self.call.ctx.band,
