@@ -6,6 +6,7 @@ use cpu_time::ThreadTime;
 use rempart_render::{Incremental, render};
 
 /// Texts that make parsers of Markdown, HTML or TeX walk in squares.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn bombs(len: usize) -> Vec<(&'static str, String)> {
     let repeat = |unit: &str| unit.repeat(len / unit.len());
     let half = |unit: &str, other: &str| {
@@ -97,14 +98,9 @@ fn bombs(len: usize) -> Vec<(&'static str, String)> {
 }
 
 fn cost(run: impl Fn()) -> Duration {
-    (0..2)
-        .map(|_| {
-            let start = ThreadTime::now();
-            run();
-            start.elapsed()
-        })
-        .min()
-        .unwrap_or_default()
+    let start = ThreadTime::now();
+    run();
+    start.elapsed()
 }
 
 #[test]
@@ -131,11 +127,11 @@ fn html_stays_in_proportion_to_its_text() {
 
 #[test]
 fn a_hostile_stream_ends_and_shows_its_text_in_bounded_pieces() {
-    for (name, text) in bombs(12 * 1024) {
+    for (name, text) in bombs(8 * 1024) {
         let mut stream = Incremental::new();
         let letters: Vec<char> = text.chars().collect();
         let start = ThreadTime::now();
-        for piece in letters.chunks(16) {
+        for piece in letters.chunks(32) {
             stream.push(&piece.iter().collect::<String>());
         }
         stream.finish();
