@@ -78,7 +78,7 @@ fn code_is_appended_and_never_written_again() {
 /// Long blocks, each split on its way, end as the whole does.
 #[test]
 fn long_blocks_end_as_the_whole_does() {
-    let many = |line: &dyn Fn(usize) -> String| (0..300).map(line).collect::<String>();
+    let many = |line: &dyn Fn(usize) -> String| (0..150).map(line).collect::<String>();
     for text in [
         format!("```rust\n{}```\n\nafter", many(&|n| format!("    let a{n} = \"{n}\"; // {n}\n"))),
         format!("| a | b |\n|---|--:|\n{}\nafter", many(&|n| format!("| row {n} | **{n}** `x` |\n"))),
@@ -106,7 +106,7 @@ fn long_blocks_end_as_the_whole_does() {
 
 fn check_long(text: &str) {
     let whole = normal_html(&render(text));
-    for step in [4, 61] {
+    for step in [5, 61] {
         let (page, stream) = streamed(text, &mut |_| step);
         let normal = page.normal();
         if normal != whole {
