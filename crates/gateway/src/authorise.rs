@@ -5,7 +5,7 @@ use rempart_domain::{Band, Credential, KeyScope, Principal, ReasonCode, Role, St
 
 use crate::identify::has_scope;
 use crate::refusal::Refusal;
-use crate::routes::{Access, Dialect, Route};
+use crate::routes::{Access, BodyLimit, Dialect, Route};
 
 /// May this principal ask for this route? Nothing after this widens it; owners of rows are checked where the rows are.
 /// `band` is what the account counts for now: a suspension holds against a session or key that was read before it.
@@ -61,10 +61,14 @@ pub fn check_origin(
             _ => {}
         },
     }
-    let is_json = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| v.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case("application/json")));
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if route.body == BodyLimit::File {
+        let is_file = kind.starts_with("text/") || kind == "application/pdf";
+        let words = "a file is text/* or application/pdf";
+        return if is_file { Ok(()) } else { Err(Refusal::new(ReasonCode::BadParameter, words)) };
+    }
+    let is_json = kind == "application/json";
     let needs_json = route.dialect != Dialect::Page && !matches!(*method, Method::DELETE) && has_body(headers);
     if needs_json && !is_json {
         return Err(Refusal::new(ReasonCode::BadJson, "the content type must be application/json"));

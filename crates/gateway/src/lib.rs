@@ -62,7 +62,9 @@ use crate::listen::Connections;
 use crate::meter::Metering;
 use crate::metrics::Metrics;
 use crate::observe::{Journal, Observer};
+use crate::serve::places::Places;
 use crate::serve::registry::Generations;
+use crate::serve::share::Pace;
 
 /// Time for generations that a drain stops to settle.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -84,6 +86,8 @@ pub struct GatewayConfig {
     pub standing: StandingRules,
     /// Days a session lasts.
     pub session_days: u32,
+    /// The command that reads a PDF (its text to standard output); empty: none is read.
+    pub pdf_reader: Vec<std::ffi::OsString>,
     /// The program's version.
     pub version: &'static str,
 }
@@ -150,6 +154,15 @@ pub struct Gateway {
     pub(crate) key_lookups: Semaphore,
     /// Request bodies in memory.
     pub(crate) body_memory: memory::BodyMemory,
+    /// Files in memory while they are read.
+    pub(crate) file_memory: memory::BodyMemory,
+    /// Who searches, exports, has a file read, reads a shared page: a few at a time.
+    pub(crate) searches: Places,
+    pub(crate) exports: Places,
+    pub(crate) uploads: Places,
+    pub(crate) share_readers: Places,
+    /// Shared pages that a stranger may read.
+    pub(crate) share_pace: Pace,
     /// Cancelled when the platform stops: nothing new is begun.
     pub(crate) draining: CancellationToken,
     lanes: Vec<Arc<Lane>>,
@@ -203,6 +216,12 @@ impl Gateway {
             generations: Arc::new(Generations::new(as_usize(limits.generations_parked), as_usize(limits.parked_bytes))),
             key_lookups: Semaphore::new(as_usize(limits.key_lookups)),
             body_memory: memory::BodyMemory::new(limits.body_bytes_total, limits.members_share_percent),
+            file_memory: memory::BodyMemory::new(limits.body_bytes_files_total, limits.members_share_percent),
+            searches: Places::new(limits.searches, limits.members_share_percent),
+            exports: Places::new(limits.exports, limits.members_share_percent),
+            uploads: Places::new(limits.uploads, limits.members_share_percent),
+            share_readers: Places::new(limits.share_readers, limits.members_share_percent),
+            share_pace: Pace::new(limits.share_reads_per_minute, limits.share_reads_burst, random_seed()),
             draining: CancellationToken::new(),
             is_ready: AtomicBool::new(false),
             started: Instant::now(),

@@ -66,6 +66,9 @@ limits! {
     header_bytes = 16384, "size of a request's head";
     body_bytes_form = 4096, "body of sign-in and registration";
     body_bytes_api = 1_048_576, "body of the API";
+    body_bytes_file = 10_485_760, "a file for the chat";
+    body_bytes_files_total = 67_108_864, "files in memory while they arrive and are read, all connections together";
+    file_deadline_ms = 120_000, "time for a file to arrive";
     body_bytes_total = 268_435_456, "request bodies in memory, all connections together";
     http2_streams = 32, "HTTP/2: streams at once on a connection";
     http2_pending_resets = 10, "HTTP/2: streams reset before they were accepted (rapid reset)";
@@ -102,6 +105,17 @@ limits! {
     files_per_message = 10, "files attached to one question";
     stored_bytes_per_account = 1_073_741_824, "messages, files and shared pages of one account, sealed";
     file_unattached_ms = 86_400_000, "time a file waits to be attached";
+    uploads = 4, "files that are read at once";
+    file_text_bytes = 524_288, "text that is read out of one file";
+    file_pages = 500, "pages of a PDF";
+    file_read_ms = 20000, "time for the text to be read out of a PDF";
+    searches = 4, "searches at once";
+    search_bytes = 67_108_864, "text that one call of a search looks through";
+    exports = 4, "exports at once";
+    share_bytes = 4_194_304, "text of a shared conversation";
+    share_readers = 4, "shared pages that are read from the store at once";
+    share_reads_per_minute = 60, "shared pages a minute that one source may read without being a member";
+    share_reads_burst = 20, "of these, at once";
     checkpoint_ms = 3000, "time between two copies in the store of an answer that is on its way";
     drain_ms = 30000, "time for what is in flight to end when the platform stops";
 }

@@ -65,6 +65,8 @@ pub enum BodyLimit {
     Form,
     /// `body_bytes_api`.
     Api,
+    /// `body_bytes_file`.
+    File,
 }
 
 /// Which handler; `serve` has one for each.
@@ -100,6 +102,14 @@ pub enum Handler {
     SendMessage,
     Regenerate,
     GoOn,
+    AskTemporary,
+    Share,
+    Unshare,
+    Search,
+    UploadFile,
+    DeleteFile,
+    ChangeAccount,
+    Export,
     GenerationEvents,
     StopGeneration,
     HomePage,
@@ -190,6 +200,8 @@ table! {
     Public DELETE "/api/v1/sessions/current" Session Write OpenAi None SignOut;
     Public DELETE "/api/v1/sessions/{id}" Session Write OpenAi None EndSession;
     Public GET "/api/v1/account" Session Read OpenAi None Me;
+    Public PATCH "/api/v1/account" Session Write OpenAi Form ChangeAccount;
+    Public GET "/api/v1/export" Session Read OpenAi None Export;
     Public POST "/api/v1/account/password" Session Door OpenAi Form SetPassword;
     Public DELETE "/api/v1/account" Session Write OpenAi Form DeleteAccount;
     Public POST "/api/v1/keys" Session Write OpenAi Form CreateKey;
@@ -205,6 +217,12 @@ table! {
     Public POST "/api/v1/conversations/{id}/messages" Session Generate OpenAi Api SendMessage;
     Public POST "/api/v1/conversations/{id}/messages/{mid}/regenerate" Session Generate OpenAi Form Regenerate;
     Public POST "/api/v1/conversations/{id}/messages/{mid}/continue" Session Generate OpenAi Form GoOn;
+    Public POST "/api/v1/conversations/{id}/share" Session Write OpenAi Form Share;
+    Public DELETE "/api/v1/conversations/{id}/share" Session Write OpenAi None Unshare;
+    Public POST "/api/v1/temporary/messages" Session Generate OpenAi Api AskTemporary;
+    Public GET "/api/v1/search" Session Read OpenAi None Search;
+    Public POST "/api/v1/files" Session Write OpenAi File UploadFile;
+    Public DELETE "/api/v1/files/{id}" Session Write OpenAi None DeleteFile;
     Public GET "/api/v1/generations/{id}/events" Session Read OpenAi None GenerationEvents;
     Public POST "/api/v1/generations/{id}/stop" Session Write OpenAi None StopGeneration;
     Public GET "/" Open Page Page None HomePage;

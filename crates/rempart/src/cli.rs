@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{account, bench, engine, key, model, posture};
+use crate::commands::{account, bench, engine, key, model, posture, read_pdf};
 
 /// A generative-AI platform that keeps serving its members while it is under attack.
 #[derive(Debug, Parser)]
@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// Engines as processes of their own
     #[command(subcommand)]
     Engine(engine::Engine),
+    /// Reads the text out of a PDF, for the platform
+    #[command(hide = true)]
+    ReadPdf(read_pdf::ReadPdf),
     /// Measures a server that you run; loopback only
     #[command(subcommand)]
     Bench(bench::Bench),

@@ -129,6 +129,7 @@ queries! {
     USAGE_ADD = "usage_add",
     USAGE_LOAD_DAY = "usage_load_day",
     USAGE_READ = "usage_read",
+    USAGE_READ_BY_KEY = "usage_read_by_key",
     USAGE_SPENT = "usage_spent",
     USAGE_SPENT_BY_KEY = "usage_spent_by_key",
 }

@@ -131,6 +131,13 @@ impl Store {
         Ok(spent)
     }
 
+    /// Tokens (input and output) that each key of the account spent on a day.
+    pub async fn read_spent_by_key(&self, account: AccountId, day: Day) -> Result<Vec<(KeyId, u64)>, StoreError> {
+        let row = args![account.to_sql(), i64::from(day.0)];
+        let rows = self.read(Lane::Other, queries::USAGE_READ_BY_KEY, row).await?;
+        rows.iter().map(|row| Ok((KeyId::from_sql(row.int(0)?), from_sql(row.int(1)?)))).collect()
+    }
+
     /// Tokens (input and output) ever spent by the account, or by one of its keys.
     pub async fn budget_spent(&self, account: AccountId, key: Option<KeyId>) -> Result<u64, StoreError> {
         let row = match key {

@@ -19,6 +19,17 @@ pub(super) fn read(json: &str, knows_developer: bool, mask: &dyn Fn(&str) -> Str
     messages.map(Value::Array)
 }
 
+/// Takes what an assistant said out of the end of the messages: the answer goes on after it, in the turn that the template opens. A call
+/// of tools is no beginning of an answer.
+pub(super) fn take_begun_answer(messages: &mut Value) -> Option<String> {
+    let messages = messages.as_array_mut().filter(|messages| messages.len() > 1)?;
+    let last = messages.last()?;
+    let is_answer = last.get("role").and_then(Value::as_str) == Some("assistant") && last.get("tool_calls").is_none();
+    let said = last.get("content").and_then(Value::as_str).filter(|text| is_answer && !text.is_empty())?.to_owned();
+    messages.pop();
+    Some(said)
+}
+
 fn read_message(message: Value, knows_developer: bool, mask: &dyn Fn(&str) -> String) -> Result<Value, &'static str> {
     let Value::Object(fields) = message else { return Err("messages must be a list of objects") };
     let mut out = Map::new();
@@ -149,5 +160,17 @@ mod tests {
         let picture = json!([{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]);
         assert_eq!(read(&picture.to_string(), true, &upper), Err("this model reads text only"));
         assert!(read(r#"[{"content":"x"}]"#, true, &upper).is_err() && read("{}", true, &upper).is_err());
+    }
+
+    #[test]
+    fn an_answer_at_the_end_is_begun_not_asked() {
+        let mut messages =
+            json!([{ "role": "user", "content": "q" }, { "role": "assistant", "content": "The capital" }]);
+        assert_eq!(take_begun_answer(&mut messages).as_deref(), Some("The capital"));
+        assert_eq!(messages, json!([{ "role": "user", "content": "q" }]));
+        assert_eq!(take_begun_answer(&mut messages), None);
+        let mut calls =
+            json!([{ "role": "user", "content": "q" }, { "role": "assistant", "content": "x", "tool_calls": [] }]);
+        assert_eq!(take_begun_answer(&mut calls), None);
     }
 }

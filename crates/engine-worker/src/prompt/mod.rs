@@ -93,8 +93,9 @@ impl<'a> Prompts<'a> {
 
     fn render(&self, messages: &str, params: &GenerateParams) -> Result<String, FailureFrame> {
         let mask = |text: &str| self.guard.mask(text);
-        let messages =
+        let mut messages =
             messages::read(messages, self.knows_developer, &mask).map_err(|message| rejected(message, "messages"))?;
+        let begun = messages::take_begun_answer(&mut messages);
         let more = messages::template_fields(&params.template_fields, &mask)
             .map_err(|field| rejected("this field cannot be read", field))?;
         let bos_token = self.vocab.bos.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
@@ -106,7 +107,10 @@ impl<'a> Prompts<'a> {
             more,
         };
         let template = self.template.as_ref().ok_or(FailureFrame::Internal)?;
-        template.render(&input).map_err(|TemplateRefusal(message)| rejected(&message, "messages"))
+        let mut rendered =
+            template.render(&input).map_err(|TemplateRefusal(message)| rejected(&message, "messages"))?;
+        rendered.push_str(begun.as_deref().unwrap_or_default());
+        Ok(rendered)
     }
 
     fn tokenise(&self, rendered: &str) -> Result<Vec<u32>, FailureFrame> {

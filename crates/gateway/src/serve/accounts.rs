@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::Gateway;
 use crate::refusal::Refusal;
+use crate::serve::preferences::{find_preferences, theme_word};
 use crate::serve::{Answer, Call, json, no_content, rfc3339, store_refusal, to_the_end};
 
 /// Answers to sign-in leave on this grid, whether the account exists or not.
@@ -425,12 +426,14 @@ async fn end_sessions_of(gateway: &Gateway, account: AccountId) -> Result<(), Re
 /// `GET /api/v1/account`.
 pub async fn me(call: Call) -> Answer {
     let account = find_own_account(&call).await?;
+    let chosen = find_preferences(&call, account.id).await?;
     json(
         StatusCode::OK,
         &json!({
             "account": {
                 "id": account.id.to_string(), "name": account.name.as_str(), "standing": account.standing.as_str(),
                 "created": rfc3339(account.created.seconds()), "locale": account.locale,
+                "theme": theme_word(&chosen), "time_zone": chosen.time_zone,
                 "email": account.email.as_ref().map(Sensitive::expose),
             },
         }),

@@ -1,6 +1,6 @@
 //! API keys and usage of the account that asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::extract::{Path, Query};
 use bytes::Bytes;
@@ -115,19 +115,36 @@ pub async fn make_key(
     Ok(MadeKey { id, text: issued.text, expires })
 }
 
-fn key_json(key: &KeyRecord) -> serde_json::Value {
+fn key_json(key: &KeyRecord, spent: u64) -> serde_json::Value {
     json!({
         "id": key.id.to_string(), "name": key.name, "scope": key.scope.as_str(), "created": rfc3339(key.created),
-        "expires": key.expires.map(rfc3339), "models": key.models, "budget": key.budget_tokens,
+        "expires": key.expires.map(rfc3339), "models": key.models, "budget": key.budget_tokens, "spent": spent,
         "last_used": key.last_used.map(day_text),
     })
 }
 
 /// `GET /api/v1/keys`.
 pub async fn list(call: Call) -> Answer {
-    let keys = call.gateway.store.list_keys(call.account()?).await.map_err(|e| store_refusal(&e))?;
-    let data: Vec<_> = keys.iter().filter(|k| k.revoked.is_none()).map(key_json).collect();
+    let account = call.account()?;
+    let keys = call.gateway.store.list_keys(account).await.map_err(|e| store_refusal(&e))?;
+    let spent = spent_today(&call).await?;
+    let row = |key: &KeyRecord| key_json(key, spent.get(&key.id).copied().unwrap_or(0));
+    let data: Vec<_> = keys.iter().filter(|k| k.revoked.is_none()).map(row).collect();
     json(StatusCode::OK, &json!({ "data": data, "next": null }))
+}
+
+/// Tokens that each key of the account spent on this UTC day: what its budget is charged with.
+pub async fn spent_today(call: &Call) -> Result<HashMap<KeyId, u64>, Refusal> {
+    let (account, today) = (call.account()?, call.gateway.clock.date().day());
+    let unwritten = call.gateway.metering.unwritten(account);
+    let written = call.gateway.store.read_spent_by_key(account, today).await.map_err(|e| store_refusal(&e))?;
+    let mut spent: HashMap<KeyId, u64> = written.into_iter().collect();
+    for row in unwritten.into_iter().filter(|row| row.day == today) {
+        if let Some(key) = row.key {
+            *spent.entry(key).or_default() += row.input + row.output;
+        }
+    }
+    Ok(spent)
 }
 
 /// `DELETE /api/v1/keys/{id}`.

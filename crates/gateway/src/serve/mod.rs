@@ -10,12 +10,18 @@ mod chat_log;
 pub mod console;
 pub mod conversations;
 pub mod drive;
+pub mod export;
+pub mod files;
 pub mod generation;
 pub mod keys;
 pub mod pages;
+pub(crate) mod places;
 pub mod posture;
+pub mod preferences;
 pub mod public;
 pub mod registry;
+pub mod search;
+pub mod share;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -126,6 +132,8 @@ handlers! {
     EndSession => accounts::end_session,
     EndSessions => accounts::end_sessions,
     Me => accounts::me,
+    ChangeAccount => preferences::change,
+    Export => export::export,
     SetPassword => accounts::set_password,
     DeleteAccount => accounts::delete_account,
     CreateKey => keys::create,
@@ -141,6 +149,12 @@ handlers! {
     SendMessage => conversations::send,
     Regenerate => conversations::regenerate,
     GoOn => conversations::go_on,
+    AskTemporary => conversations::ask_temporary,
+    Share => share::create,
+    Unshare => share::delete,
+    Search => search::search,
+    UploadFile => files::upload,
+    DeleteFile => files::delete,
     GenerationEvents => conversations::events,
     StopGeneration => conversations::stop,
     HomePage => pages::home,
@@ -222,6 +236,7 @@ async fn read_body(
         BodyLimit::None => return Ok((Bytes::new(), None)),
         BodyLimit::Form => gateway.limits.body_bytes_form,
         BodyLimit::Api => gateway.limits.body_bytes_api,
+        BodyLimit::File => gateway.limits.body_bytes_file,
     };
     let said = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|len| len > max) {
@@ -230,8 +245,13 @@ async fn read_body(
     if said == Some(0) {
         return Ok((Bytes::new(), None));
     }
-    let mut room = gateway.body_memory.try_take(ctx.band, said.unwrap_or(max)).ok_or(ReasonCode::Overloaded)?;
-    let deadline = Duration::from_millis(gateway.limits.body_deadline_ms);
+    // Files have memory and time of their own: whoever sends slowly what is large crowds out no other request.
+    let (memory, deadline_ms) = match ctx.route.body {
+        BodyLimit::File => (&gateway.file_memory, gateway.limits.file_deadline_ms),
+        _ => (&gateway.body_memory, gateway.limits.body_deadline_ms),
+    };
+    let mut room = memory.try_take(ctx.band, said.unwrap_or(max)).ok_or(ReasonCode::Overloaded)?;
+    let deadline = Duration::from_millis(deadline_ms);
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     let body = tokio::time::timeout(deadline, collect(incoming, max))
         .await

@@ -33,7 +33,7 @@ pub struct World {
     pub address: std::net::SocketAddr,
     pub client: Client<HttpConnector, Full<Bytes>>,
     tasks: Tasks,
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 pub struct Setup {
@@ -99,6 +99,7 @@ impl World {
                 registration: setup.registration,
                 standing: StandingRules::default(),
                 session_days: 30,
+                pdf_reader: Vec::new(),
                 version: "0.0.0",
             },
             limits: setup.limits,
@@ -114,20 +115,7 @@ impl World {
         });
         gateway.listen(vec![listener], Some(console));
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Self {
-            gateway,
-            engine,
-            store,
-            keyring,
-            revocations,
-            posture,
-            url,
-            console_url,
-            address,
-            client,
-            tasks,
-            _dir: dir,
-        }
+        Self { gateway, engine, store, keyring, revocations, posture, url, console_url, address, client, tasks, dir }
     }
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {

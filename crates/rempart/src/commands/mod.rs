@@ -10,6 +10,7 @@ pub(crate) mod key;
 pub(crate) mod migrate;
 pub(crate) mod model;
 pub(crate) mod posture;
+pub(crate) mod read_pdf;
 pub(crate) mod serve;
 
 use std::process::ExitCode;
@@ -56,6 +57,7 @@ pub(crate) fn run(globals: &Globals, command: Command) -> Result<ExitCode, Failu
         Command::Posture(args) => done(on_runtime(posture::run(globals, args.what))),
         Command::Model(args) => on_runtime(model::run(globals, args)),
         Command::Engine(args) => engine::run(args),
+        Command::ReadPdf(args) => read_pdf::run(&args),
         Command::Bench(args) => bench::run(args),
     }
 }

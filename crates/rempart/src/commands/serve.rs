@@ -160,6 +160,7 @@ fn parts(config: &Config, platform: &Platform, fleet: &Fleet, ports: &Ports, tas
                 .iter()
                 .map(|origin| origin.trim_end_matches('/').to_owned())
                 .collect(),
+            pdf_reader: pdf_reader(),
             trusted_proxies,
             site: rempart_web::Site {
                 name: config.site.name.clone(),
@@ -259,6 +260,11 @@ async fn operator_link(platform: &Platform, console_url: &str) -> Result<Option<
 }
 
 /// Removes what has expired from the store, until `stop`.
+/// This same program, as the reader of a stranger's files.
+fn pdf_reader() -> Vec<std::ffi::OsString> {
+    std::env::current_exe().map(|program| vec![program.into_os_string(), "read-pdf".into()]).unwrap_or_default()
+}
+
 async fn sweep(platform: Arc<Platform>, stop: tokio_util::sync::CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
         // The store logs its own outages when they begin.

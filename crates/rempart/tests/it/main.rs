@@ -14,6 +14,7 @@ mod accounts;
 mod backup;
 mod bench;
 mod import;
+mod read_pdf;
 mod rig;
 mod serve;
 mod wording;

@@ -7,6 +7,7 @@ mod ask;
 mod events;
 mod prompt;
 pub(crate) mod rows;
+mod temporary;
 
 use axum::extract::{Path, Query};
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use serde_json::json;
 
 pub use ask::{Sent, go_on, regenerate, send, send_question};
 pub use events::{EventWriter, events, stop};
+pub use temporary::ask_temporary;
 
 use crate::refusal::Refusal;
 use crate::serve::accounts::parse;

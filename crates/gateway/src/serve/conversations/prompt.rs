@@ -64,6 +64,13 @@ pub(super) struct History {
     unread: u64,
 }
 
+impl History {
+    /// Turns that came with the question.
+    pub(super) const fn of(turns: Vec<Turn>) -> Self {
+        Self { turns, unread: 0 }
+    }
+}
+
 /// Files as the model reads them: named, before the question.
 fn with_files(text: &str, files: &[(File, Sensitive<String>)]) -> String {
     let mut out = String::new();

@@ -14,7 +14,7 @@ use crate::serve::generation::AnswerPlace;
 use crate::serve::{Call, rfc3339, store_refusal};
 
 /// A conversation of a list.
-pub(super) fn conversation_json(conversation: &Conversation) -> Value {
+pub(crate) fn conversation_json(conversation: &Conversation) -> Value {
     json!({
         "id": conversation.id.to_string(), "title": conversation.title.expose(), "model": conversation.model,
         "created": rfc3339(conversation.created.seconds()), "updated": rfc3339(conversation.updated.seconds()),
