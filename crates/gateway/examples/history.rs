@@ -2,7 +2,13 @@
 //!
 //! `cargo run --release -p rempart-gateway --example history` prints, for each call, the middle and the slowest of 40 answers, measured by
 //! a client on loopback: what the server takes is less.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a program that measures")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a program that measures"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,14 @@
 //! What a token of a streamed answer costs: 100 KiB of each shape, four bytes an event, processor time of this thread.
 //!
 //! `cargo run --release -p rempart-render --example stream_cost [WORD]`, for the shapes whose name has the word.
-#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement on the command line")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a measurement on the command line"
+)]
 
 use std::time::Duration;
 
@@ -61,7 +68,10 @@ fn print_row(name: &str, text: &str) {
 }
 
 fn len_of(patches: &[Patch]) -> usize {
-    patches.iter().map(|Patch::Set { html, .. }| Patch::Append { html, .. } | html.len() + 16).sum()
+    let len = |patch: &Patch| match patch {
+        Patch::Set { html, .. } | Patch::Append { html, .. } => html.len() + 16,
+    };
+    patches.iter().map(len).sum()
 }
 
 /// A line again and again, numbered, up to the size of the answer.

@@ -5,6 +5,7 @@
 //! no I/O, no clock. What a stream shows in the end is what the whole text gives; [`Incremental`] says where not.
 
 mod code;
+mod guard;
 mod limits;
 mod math;
 mod parse;
@@ -27,17 +28,27 @@ use comrak::Arena;
 
 /// Markdown to HTML, sanitised: for a message that is complete, a shared page, an export.
 pub fn render(markdown: &str) -> String {
-    if markdown.len() > limits::SOURCE_BYTES_MAX {
-        let mut out = String::from("<p class=\"raw\">");
-        text::push_escaped(&text::defused(markdown), &mut out);
-        out.push_str("</p>");
-        return sanitize::sanitize(&out);
+    let text = text::defused(markdown);
+    if text.len() > limits::SOURCE_BYTES_MAX {
+        return plain(&text);
     }
-    let prepared = source::prepare(&text::defused(markdown));
+    guard::unharmed(|| rendered(&text)).unwrap_or_else(|| plain(&text))
+}
+
+fn rendered(text: &str) -> String {
+    let prepared = source::prepare(text);
     let arena = Arena::new();
     let document = parse::parse(&arena, &prepared.text);
     let mut code = write::Once;
     let mut writer = write::Writer::new(&prepared, &mut code);
     writer.write(document);
     sanitize::sanitize(&writer.out)
+}
+
+/// Text as it stands, for what is too long or breaks a library.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::from("<p class=\"raw\">");
+    text::push_escaped(text, &mut out);
+    out.push_str("</p>");
+    sanitize::sanitize(&out)
 }

@@ -28,3 +28,5 @@ pub(crate) const OPEN_BYTES_MAX: usize = 2_048;
 pub(crate) const OPEN_BYTES_FORCED: usize = 6_144;
 /// What a stream may hold back because its meaning is open, in bytes.
 pub(crate) const HELD_BYTES_MAX: usize = 512;
+/// Readings of the open text for one piece of a stream; it takes as many as containers close or open in it.
+pub(crate) const STEPS_MAX: usize = 512;

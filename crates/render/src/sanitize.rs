@@ -172,6 +172,19 @@ pub(crate) fn sanitize(html: &str) -> String {
     SANITIZER.clean(html).to_string()
 }
 
+/// The same for what goes into a block of a stream; cells of a row are looked at where they will stand.
+pub(crate) fn sanitize_block(html: &str) -> String {
+    if !html.starts_with("<td") {
+        return sanitize(html);
+    }
+    let whole = sanitize(&format!("{ROW_HEAD}{html}{ROW_FOOT}"));
+    let cells = whole.strip_prefix(ROW_HEAD).and_then(|rest| rest.strip_suffix(ROW_FOOT));
+    cells.map_or_else(String::new, str::to_owned)
+}
+
+const ROW_HEAD: &str = "<table><tbody><tr>";
+const ROW_FOOT: &str = "</tr></tbody></table>";
+
 /// Whether this may be shown as the name of a language.
 pub(crate) fn is_language(name: &str) -> bool {
     (1..=24).contains(&name.len())

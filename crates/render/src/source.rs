@@ -292,7 +292,7 @@ impl Inline<'_> {
             let at = from + self.leaf.get(from..to)?.find(['\\', '`', '$'])?;
             let tail = self.leaf.get(at..)?;
             let sign = tail.chars().next()?;
-            let run = tail.chars().take_while(|c| *c == sign).count();
+            let run = if sign == '\\' { 1 } else { tail.chars().take_while(|c| *c == sign).count() };
             let found = match (sign, tail.as_bytes().get(1)) {
                 ('`', _) => {
                     let end = self.find(at + run, &"`".repeat(run.min(64)), usize::MAX, is_exact_run);

@@ -86,3 +86,30 @@ fn code_has_classes_and_a_place_for_the_copy_button() {
         "<div class=\"code\" data-code=\"\"><pre tabindex=\"0\"><code>x\n</code></pre></div>",
     );
 }
+
+#[test]
+fn what_is_too_long_is_shown_as_it_stands() {
+    let html = render(&"*a* <b>\n".repeat(crate::SOURCE_BYTES_MAX / 8 + 1));
+    assert!(html.starts_with("<p class=\"raw\">*a* &lt;b&gt;\n"), "{}", html.len());
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_formula_breaks_the_library(parts in prop::collection::vec(prop_oneof![
+            Just("\\frac"), Just("{"), Just("}"), Just("^"), Just("_"), Just("\\left("), Just("\\right)"), Just("\\begin{matrix}"),
+            Just("\\end{matrix}"), Just("\\begin{array}{c|c}"), Just("\\end{array}"), Just("&"), Just("\\\\"), Just("\\text{é}"), Just("x"),
+            Just("1.5"), Just("\\sqrt[3]"), Just("\\hline"), Just("\\color{red}"), Just("\\mathbb R"), Just("\\"), Just("%"), Just("'"), Just("中"),
+            Just("\\kern"), Just("\\hspace{1em}"), Just("\\not"), Just("\\overset"), Just("\\substack"), Just("\\limits"), Just("["), Just("]"),
+            Just("\\genfrac"), Just("\\operatorname*"), Just("\\tag{1}"), Just("#"), Just("~"), Just("\\char"), Just("\\cfrac"), Just("\\middle|")
+        ], 0..24)) {
+            let tex = parts.concat();
+            // Not through the wall that catches: what breaks the library shall be known here.
+            let _ = crate::math::written(&tex, true);
+        }
+    }
+}

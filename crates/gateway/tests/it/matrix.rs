@@ -2,15 +2,17 @@
 //!
 //! The rows are made from the table of routes: a new route with an id in it fails here until it is said what stands for its id.
 
+use futures_util::future::join_all;
 use http::{Method, Request, header};
 use http_body_util::Full;
+use rempart_gateway::Limits;
 use rempart_gateway::ctx::Side;
 use rempart_gateway::routes::{Access, BodyLimit, Dialect, Route, TABLE};
 use serde_json::{Value, json};
 
 use crate::chat::{begin, event_of};
 use crate::keeping::upload;
-use crate::world::{Answer, Credential, World};
+use crate::world::{Answer, Credential, Setup, World};
 
 /// What Ada has.
 struct Ids {
@@ -86,22 +88,28 @@ async fn ask(world: &World, route: &Route, path: &str, cookie: Option<&str>) -> 
 
 #[tokio::test]
 async fn no_route_with_an_id_answers_another_account() {
-    let world = World::new().await;
+    let limits = Limits { refusal_hold_ms: 1, ..Limits::default() };
+    let world = World::with(Setup { limits, ..Setup::default() }).await;
     let (ada, _) = world.register_with_key("ada").await;
     let bob = world.register("bob").await;
     let ids = make_all(&world, &ada).await;
-    let mut rows = 0;
-    for route in TABLE.iter().filter(|route| route.side == Side::Public && route.pattern.contains('{')) {
-        let Some(path) = path_of(route.pattern, &ids) else { continue };
-        rows += 1;
+    let routes = TABLE.iter().filter(|route| route.side == Side::Public && route.pattern.contains('{'));
+    let rows: Vec<_> = routes.filter_map(|route| Some((route, path_of(route.pattern, &ids)?))).collect();
+    assert!(rows.len() >= 16, "{} routes with an id", rows.len());
+    let (world, bob) = (&world, bob.as_str());
+    // Together, because refusals to strangers are held back.
+    join_all(rows.iter().map(|(route, path)| async move {
         assert_ne!(route.access, Access::Open, "{path}");
-        let answer = ask(&world, route, &path, Some(&bob)).await;
-        assert_eq!(answer.status, 404, "{} {path}: {}", route.method, answer.text());
+        let answer = ask(world, route, path, Some(bob)).await;
+        // A form of a page may be refused for its secret before anything is looked up.
+        let is_form = route.dialect == Dialect::Page && route.method == Method::POST;
+        let is_refused = answer.status == 404 || (is_form && answer.status == 403);
+        assert!(is_refused, "{} {path}: {} {}", route.method, answer.status, answer.text());
         assert!(!answer.text().contains("secret of ada"), "{} {path}", route.method);
-        let stranger = ask(&world, route, &path, None).await;
+        let stranger = ask(world, route, path, None).await;
         assert!([401, 303].contains(&stranger.status.as_u16()), "{} {path}: {}", route.method, stranger.status);
-    }
-    assert!(rows >= 18, "{rows} routes with an id");
+    }))
+    .await;
     // All of it is still there, and hers.
     let path = format!("/api/v1/conversations/{}/messages", ids.conversation);
     let kept = world.call(Method::GET, &path, Credential::Cookie(&ada), None).await.json();

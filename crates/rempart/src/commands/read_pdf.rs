@@ -49,8 +49,8 @@ pub(crate) fn run(args: &ReadPdf) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(TOO_MANY_PAGES));
     }
     drop(document);
-    let Ok(text) = pdf_extract::extract_text_from_mem(&pdf) else { return Ok(ExitCode::from(UNREADABLE)) };
-    let text = tidy(&text);
+    let Ok(pages) = pdf_extract::extract_text_from_mem_by_pages(&pdf) else { return Ok(ExitCode::from(UNREADABLE)) };
+    let text = tidy(&pages.join("\n\n"));
     // One byte more than may be is enough to say that it is too much.
     let end = text.len().min(args.bytes.saturating_add(1));
     let sent = std::io::stdout().lock().write_all(text.as_bytes().get(..end).unwrap_or_default());
@@ -79,10 +79,11 @@ fn tidy(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut blank = 0;
     for line in text.lines() {
-        let line: String = line.trim_end().chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        let line: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        let line = line.trim_end();
         blank = if line.is_empty() { blank + 1 } else { 0 };
         if blank < 2 && !(out.is_empty() && line.is_empty()) {
-            out.push_str(&line);
+            out.push_str(line);
             out.push('\n');
         }
     }

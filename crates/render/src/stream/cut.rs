@@ -12,6 +12,8 @@ pub(super) fn cut_at(prepared: &Prepared, from: usize, to: usize, is_forced: boo
     let mut chars = text.char_indices().peekable();
     let mut before = ' ';
     let mut is_in_formula = false;
+    // The signs and spaces that a line in a quote or an item begins with are no place to cut.
+    let mut is_line_start = false;
     while let Some((at, c)) = chars.next() {
         let next = chars.peek().map(|(_, c)| *c);
         match c {
@@ -26,7 +28,9 @@ pub(super) fn cut_at(prepared: &Prepared, from: usize, to: usize, is_forced: boo
         // Where a line feed follows a space that may be a hard break, the cut stands before both.
         let is_space = c.is_whitespace() && !before.is_whitespace() && !(c == '\n' && is_cjk(before));
         let is_between = is_cjk(c) && is_cjk(before) && next.is_some();
-        if !is_in_formula && at > 0 && (is_space || is_between) {
+        is_line_start = c == '\n' || is_line_start && matches!(c, ' ' | '\t' | '>');
+        let is_inside = !is_in_formula && at > 0 && (!is_line_start || c == '\n');
+        if is_inside && (is_space || is_between) {
             any = Some(from + at);
             if stack.is_empty() {
                 best = Some(from + at);

@@ -74,7 +74,12 @@ pub(super) fn inline_end(prepared: &Prepared) -> InlineEnd {
     if let Some(at) = scan.run(&mut closers) {
         scan.end = at;
     }
-    scan.finish(closers)
+    let end = scan.finish(closers);
+    // What is left of the last line may be no more than a marker now.
+    match text.get(..end.cut).map(|text| visible(text, false)) {
+        Some(cut) if cut < end.cut => InlineEnd { cut, closers: String::new() },
+        _ => end,
+    }
 }
 
 /// The head of a table waits for the row under it, which tells that it is one.

@@ -33,9 +33,11 @@ mod tests;
 use comrak::Arena;
 use comrak::nodes::{Node, NodeValue};
 
-use crate::limits::{OPEN_BYTES_FORCED, OPEN_BYTES_MAX};
+use crate::guard::unharmed;
+use crate::limits::{OPEN_BYTES_FORCED, OPEN_BYTES_MAX, STEPS_MAX};
 use crate::parse::parse;
-use crate::sanitize::sanitize;
+use crate::plain;
+use crate::sanitize::sanitize_block;
 use crate::source::{Prepared, prepare};
 use crate::text::{CUT, defused};
 use crate::write::Writer;
@@ -140,9 +142,20 @@ impl Incremental {
     }
 
     fn advance(&mut self, is_last: bool) -> Vec<Patch> {
-        // Each step but the last shortens the region or goes one container deeper.
-        while self.step(is_last) {}
+        // Each step but the last shortens the region or goes one container deeper, so few are needed.
+        if unharmed(|| (0..STEPS_MAX).all(|_| self.step(is_last))) != Some(false) {
+            self.give_up();
+        }
         std::mem::take(&mut self.patches)
+    }
+
+    /// A library broke, or the steps do not end: what is open is shown plain, and the text goes on in a new block.
+    fn give_up(&mut self) {
+        let rest = self.region.get(self.rest_at..).unwrap_or_default().replace(CUT, "");
+        let shown = self.open.take().filter(|_| self.frames.is_empty());
+        self.restart(String::new());
+        let block = shown.map_or_else(|| self.add_block(), |shown| shown.block);
+        self.set(block, plain(&rest));
     }
 
     /// Reads the region once; true if it must be read again because something closed or was split.
@@ -189,12 +202,12 @@ impl Incremental {
 
     /// Writes what is closed, shows what is open; true if the region changed.
     fn show(&mut self, reading: &Reading<'_, '_>, is_last: bool) -> bool {
-        let Some(last) = reading.kids.last().copied() else { return self.force(reading) };
+        let Some(last) = reading.kids.last().copied() else { return !is_last && self.force(reading) };
         match self.frames.last().map(|frame| &frame.kind) {
             Some(Kind::Code(_)) => return self.show_code(last, is_last, reading),
             Some(Kind::Leaf) => {
                 self.show_leaf(last, reading, is_last);
-                return !is_last && self.split_leaf_again(last, reading);
+                return !is_last && self.split_leaf_again(reading);
             }
             _ => {}
         }
@@ -231,6 +244,9 @@ impl Incremental {
             Kind::Code(_) => return self.close_code(node, reading),
             _ => {}
         }
+        if let (Kind::List { is_tight }, NodeValue::List(list)) = (&frame.kind, &mut node.data_mut().value) {
+            list.tight = *is_tight;
+        }
         let kids = frame.children(node);
         let mut from = 0;
         if level + 1 < self.frames.len() {
@@ -261,25 +277,20 @@ impl Incremental {
         true
     }
 
-    /// Nothing can be split: what is there is closed, and the text goes on in a new block.
+    /// Nothing can be split: what is there is closed, at a line's end if there is one, and the text goes on in a new block.
     fn force(&mut self, reading: &Reading<'_, '_>) -> bool {
         if self.open_len() <= OPEN_BYTES_FORCED {
             return false;
         }
-        let from = self.rest_at;
-        let end = reading.prepared.source_at(reading.cut).min(self.region.len());
-        let body = self.region.get(from..end).unwrap_or_default();
-        let at = body.rfind('\n').map_or(end, |at| from + at + 1).max(from);
-        let rest = self.region.get(at..).unwrap_or_default().to_owned();
-        if rest.len() >= self.open_len() {
-            // All of it waits for its meaning, and has waited too long.
-            self.memos = Memos::default();
-            let all = self.region.get(from..).unwrap_or_default().to_owned();
-            self.write_plain(&all);
-            self.restart(String::new());
-            return false;
-        }
-        self.open = None;
+        let end = reading.prepared.source_at(reading.cut).clamp(self.rest_at, self.region.len());
+        let body = self.region.get(self.rest_at..end).unwrap_or_default();
+        let at = match body.rfind('\n') {
+            Some(line) => self.rest_at + line + 1,
+            None if body.is_empty() => self.region.len(),
+            None => end,
+        };
+        let rest = self.region.split_off(at);
+        while self.step(true) {}
         self.restart(rest);
         true
     }
@@ -316,7 +327,7 @@ impl Incremental {
     }
 
     fn write_closed(&mut self, node: Node<'_>, reading: &Reading<'_, '_>) {
-        let html = sanitize(&self.html_of(node, None, reading).0);
+        let html = sanitize_block(&self.html_of(node, None, reading).0);
         let block = match self.open.take() {
             Some(shown) => shown.block,
             None => self.add_block(),
@@ -331,7 +342,7 @@ impl Incremental {
     }
 
     fn show_html(&mut self, html: &str, foot: Option<String>) {
-        let clean = sanitize(html);
+        let clean = sanitize_block(html);
         let (head, foot) = match foot.and_then(|foot| Some((clean.strip_suffix(&foot)?.to_owned(), foot))) {
             Some((head, foot)) => (head, Some(foot)),
             None => (clean.clone(), None),
@@ -409,15 +420,6 @@ impl Incremental {
             shown.appended.push_str(&html);
             self.patches.push(Patch::Append { block, html });
         }
-    }
-
-    fn write_plain(&mut self, text: &str) {
-        let mut html = String::from("<p class=\"raw\">");
-        crate::text::push_escaped(&text.replace(CUT, ""), &mut html);
-        html.push_str("</p>");
-        self.frames.clear();
-        let block = self.add_block();
-        self.set(block, sanitize(&html));
     }
 }
 

@@ -6,7 +6,7 @@ use comrak::nodes::{Node, NodeValue};
 use super::cut::cut_at;
 use super::frame::{Frame, Kind, reopened};
 use super::{Incremental, Place, Reading};
-use crate::limits::{OPEN_BYTES_FORCED, OPEN_BYTES_MAX};
+use crate::limits::{DEPTH_MAX, OPEN_BYTES_FORCED, OPEN_BYTES_MAX};
 use crate::parse::parse;
 use crate::sanitize::sanitize;
 use crate::source::prepare;
@@ -14,9 +14,11 @@ use crate::text::CUT;
 use crate::write::{Writer, closing_tag, is_tight, tag_of};
 
 impl Incremental {
-    /// Splits the open block; false if its kind cannot be split.
+    /// Splits the open block; false if its kind cannot be split, or not here.
     pub(super) fn split(&mut self, node: Node<'_>, reading: &Reading<'_, '_>) -> bool {
-        let Some(block) = self.open.as_ref().map(|shown| shown.block) else { return false };
+        let Some(block) = self.open.as_ref().map(|shown| shown.block).filter(|_| self.frames.len() < DEPTH_MAX) else {
+            return false;
+        };
         let value = node.data().value.clone();
         match value {
             NodeValue::List(list) => self.split_container(node, block, Kind::List { is_tight: list.tight }, reading),
@@ -31,10 +33,15 @@ impl Incremental {
     /// Writes all children but the last, and goes on with that.
     fn split_container(&mut self, node: Node<'_>, block: u32, kind: Kind, reading: &Reading<'_, '_>) -> bool {
         let Some(last) = node.last_child() else { return false };
-        if self.frames.len() >= crate::limits::DEPTH_MAX {
-            return false;
+        let mut at = self.source_of(reading, last);
+        let rest = self.region.get(at.offset..).unwrap_or_default();
+        if matches!(node.data().value, NodeValue::TaskItem(_))
+            && last.previous_sibling().is_none()
+            && rest.starts_with('[')
+        {
+            // The box is written with what is closed.
+            at.offset += rest.find(']').map_or(0, |end| end + 1);
         }
-        let at = self.source_of(reading, last);
         let is_item = matches!(kind, Kind::Item);
         let frame = Frame::new(kind, block, node);
         last.detach();
@@ -54,9 +61,6 @@ impl Incremental {
             return false;
         };
         let at = self.source_of(reading, last);
-        if self.open.is_some() && node.children().nth(2).is_none() && self.frames.len() > 1 {
-            return false;
-        }
         let frame = Frame::new(Kind::Table, block, node);
         last.detach();
         let html = self.html_of(node, None, reading).0;
@@ -79,32 +83,26 @@ impl Incremental {
 
     /// Writes a paragraph or heading up to a safe place.
     fn split_leaf(&mut self, node: Node<'_>, block: u32, reading: &Reading<'_, '_>) -> bool {
-        let start = self.source_of(reading, node);
-        let (from, to) = (reading.prepared.text_at(start.offset), reading.cut);
-        let Some(cut) = cut_at(reading.prepared, from, to, to - from > OPEN_BYTES_FORCED) else { return false };
+        let start = self.source_of(reading, node).offset;
+        let (from, to) = (reading.prepared.text_at(start), reading.cut);
+        let is_forced = to.saturating_sub(from) > OPEN_BYTES_FORCED;
+        let Some(cut) = cut_at(reading.prepared, from, to, is_forced) else { return false };
         let tag = if is_tight(node) { "span" } else { tag_of(node, &node.data().value) };
-        let closing = closing_tag(node);
-        let frame = Frame::new(Kind::Leaf, block, node);
-        let is_heading = matches!(node.data().value, NodeValue::Heading(_));
-        self.frames.push(frame);
         let offset = reading.prepared.source_at(cut);
-        let mut head = self.region.get(start.offset..offset).unwrap_or_default().to_owned();
-        if is_heading {
+        let mut head = self.region.get(start..offset).unwrap_or_default().to_owned();
+        if matches!(node.data().value, NodeValue::Heading(_)) {
             head = head.trim_start_matches('#').trim_start().to_owned();
         }
+        self.frames.push(Frame::new(Kind::Leaf, block, node));
         let inner = self.inline_html(&head);
-        self.frames.pop();
-        let Some(frame) = self.frames_leaf(node, block) else { return false };
-        self.enter(frame, &format!("<{tag} data-tail=\"\">{inner}{closing}"), Place { offset, indent: 0 });
+        self.set(block, sanitize(&format!("<{tag} data-tail=\"\">{inner}{}", closing_tag(node))));
+        self.open = None;
+        self.rebase(Place { offset, indent: 0 });
         true
     }
 
-    fn frames_leaf(&self, node: Node<'_>, block: u32) -> Option<Frame> {
-        (self.frames.len() <= crate::limits::DEPTH_MAX).then(|| Frame::new(Kind::Leaf, block, node))
-    }
-
     /// Cuts once more what is open of a paragraph that was split.
-    pub(super) fn split_leaf_again(&mut self, _node: Node<'_>, reading: &Reading<'_, '_>) -> bool {
+    pub(super) fn split_leaf_again(&mut self, reading: &Reading<'_, '_>) -> bool {
         if self.open_len() <= OPEN_BYTES_MAX {
             return false;
         }

@@ -107,13 +107,13 @@ pub(crate) fn parse(html: &str, inside: &str) -> Vec<Dom> {
 
 fn children_of(node: ego_tree::NodeRef<'_, Node>) -> Vec<Dom> {
     node.children()
-        .filter_map(|child| match child.value() {
-            Node::Text(text) => Some(Dom::Text(text.to_string())),
-            Node::Element(element) => Some(Dom::Element {
+        .map(|child| match child.value() {
+            Node::Text(text) => Dom::Text(text.to_string()),
+            Node::Element(element) => Dom::Element {
                 tag: element.name().to_owned(),
                 attributes: element.attrs().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
                 children: children_of(child),
-            }),
+            },
             _ => panic!("neither element nor text: {:?}", child.value()),
         })
         .collect()

@@ -1,4 +1,4 @@
-//! Time stays in proportion to the text, whatever the text: twice the text may cost three times, never four and more.
+//! Time stays in proportion to the text, whatever the text: four times the text may cost ten times, never the square's sixteen.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use cpu_time::ThreadTime;
 use rempart_render::{Incremental, render};
 
 /// Texts that make parsers of Markdown, HTML or TeX walk in squares.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn bombs(len: usize) -> Vec<(&'static str, String)> {
     let repeat = |unit: &str| unit.repeat(len / unit.len());
     let half = |unit: &str, other: &str| {
@@ -97,21 +98,16 @@ fn bombs(len: usize) -> Vec<(&'static str, String)> {
 }
 
 fn cost(run: impl Fn()) -> Duration {
-    (0..2)
-        .map(|_| {
-            let start = ThreadTime::now();
-            run();
-            start.elapsed()
-        })
-        .min()
-        .unwrap_or_default()
+    let start = ThreadTime::now();
+    run();
+    start.elapsed()
 }
 
 #[test]
-fn twice_the_text_costs_about_twice() {
+fn four_times_the_text_costs_about_four_times() {
     rempart_render::warm();
     let mut bad = Vec::new();
-    for ((name, small), (_, large)) in bombs(16 * 1024).into_iter().zip(bombs(64 * 1024)) {
+    for ((name, small), (_, large)) in bombs(8 * 1024).into_iter().zip(bombs(32 * 1024)) {
         let (one, four) = (cost(|| drop(render(&small))), cost(|| drop(render(&large))));
         // Four times the text: a square would be sixteen times the cost. Below that is noise and the allocator.
         if four > one * 10 + Duration::from_millis(20) {
@@ -123,7 +119,7 @@ fn twice_the_text_costs_about_twice() {
 
 #[test]
 fn html_stays_in_proportion_to_its_text() {
-    for (name, text) in bombs(64 * 1024) {
+    for (name, text) in bombs(16 * 1024) {
         let html = render(&text);
         assert!(html.len() < 60 * text.len(), "{name}: {} bytes became {}", text.len(), html.len());
     }
@@ -131,11 +127,11 @@ fn html_stays_in_proportion_to_its_text() {
 
 #[test]
 fn a_hostile_stream_ends_and_shows_its_text_in_bounded_pieces() {
-    for (name, text) in bombs(12 * 1024) {
+    for (name, text) in bombs(4 * 1024) {
         let mut stream = Incremental::new();
         let letters: Vec<char> = text.chars().collect();
         let start = ThreadTime::now();
-        for piece in letters.chunks(16) {
+        for piece in letters.chunks(32) {
             stream.push(&piece.iter().collect::<String>());
         }
         stream.finish();

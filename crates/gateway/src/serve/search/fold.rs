@@ -47,7 +47,7 @@ impl Needle {
 
     /// The piece of `text` around byte `at` of its folded form.
     fn show(&self, text: &str, at: usize) -> Snippet {
-        let segments = segments_around(text, at);
+        let segments = segments_around(text, at, self.0.needle().len());
         let folded: String = segments.iter().map(|segment| segment.folded.as_str()).collect();
         let hits =
             self.0.find_iter(folded.as_bytes()).take(RANGES_MAX).map(|start| start..start + self.0.needle().len());
@@ -83,8 +83,8 @@ struct Segment<'a> {
     folded: String,
 }
 
-/// The segments around byte `at` of the folded text: some before it, some after.
-fn segments_around(text: &str, at: usize) -> Vec<Segment<'_>> {
+/// The segments around a hit of `len` bytes at `at` in the folded text: some before it, all of it, some after.
+fn segments_around(text: &str, at: usize, len: usize) -> Vec<Segment<'_>> {
     let mut window: std::collections::VecDeque<Segment<'_>> = std::collections::VecDeque::new();
     let (mut offset, mut after) = (0, 0);
     for source in segments(text) {
@@ -98,7 +98,7 @@ fn segments_around(text: &str, at: usize) -> Vec<Segment<'_>> {
         }
         if !is_before {
             after += 1;
-            if after > SNIPPET_AFTER {
+            if after > SNIPPET_AFTER && offset >= at + len {
                 break;
             }
         }
