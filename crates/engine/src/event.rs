@@ -1,6 +1,6 @@
 //! What a generation sends back, and how it can fail.
 
-use rempart_domain::{Sensitive, TokenCount, Usage};
+use rempart_domain::{Millis, Sensitive, TokenCount, Usage};
 use serde_json::value::RawValue;
 
 /// One step of a generation.
@@ -50,6 +50,16 @@ pub enum FinishReason {
     InsufficientSystemResource,
 }
 
+impl EngineError {
+    /// Full, and nobody can tell for how long.
+    pub const FULL: Self = Self::Full { retry_after: None };
+
+    /// Whether another engine may answer what this one did not, as long as nothing of an answer was told.
+    pub const fn may_be_asked_elsewhere(&self) -> bool {
+        matches!(self, Self::Unavailable | Self::Starting | Self::Full { .. } | Self::Protocol(_))
+    }
+}
+
 impl FinishReason {
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -88,7 +98,10 @@ pub enum EngineError {
     Restarted,
     /// The engine said it is full (upstream 429 or 503), or its KV cache is.
     #[error("engine is full")]
-    Full,
+    Full {
+        /// When to come again, where the engine told.
+        retry_after: Option<Millis>,
+    },
     /// No such model here.
     #[error("engine has no such model")]
     ModelNotFound,

@@ -61,6 +61,8 @@ pub struct GenerateRequest {
     pub max_tokens: Option<TokenCount>,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// The caller wants the answer in one piece: an engine that is asked over a network may be asked so too.
+    pub is_whole: bool,
     /// `response_format: {"type":"json_object"}`.
     pub is_json_object: bool,
     /// Fields of the client's body that are none of the above (tools, tool_choice, thinking, …), in order, untouched. The gateway has
@@ -72,6 +74,17 @@ pub struct GenerateRequest {
     pub band: Band,
     /// Its prompt is read in slices of this many tokens, behind those of members; `None`: as fast as it goes.
     pub prefill_slice: Option<TokenCount>,
+}
+
+impl GenerateRequest {
+    /// Longest answer that is asked for in one piece when the caller wants it so. It costs a quarter of the events of a stream; but of a
+    /// longer one we want to see that it comes, count it while it comes, and keep what came when it is cut.
+    pub const WHOLE_TOKENS_MAX: TokenCount = TokenCount(16);
+
+    /// Whether an engine that is asked over a network is asked for the answer in one piece.
+    pub fn is_asked_whole(&self) -> bool {
+        self.is_whole && self.max_tokens.is_some_and(|most| most <= Self::WHOLE_TOKENS_MAX)
+    }
 }
 
 /// Texts to embed.

@@ -74,6 +74,7 @@ fn request(text: &str, max_tokens: u32) -> Arc<GenerateRequest> {
         prompt: Prompt::Chat(Sensitive::new(RawValue::from_string(messages).unwrap())),
         max_tokens: Some(TokenCount(max_tokens)),
         sampling: Sampling::default(),
+        is_whole: false,
         is_json_object: false,
         extra: Vec::new(),
         account: None,

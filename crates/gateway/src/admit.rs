@@ -88,6 +88,8 @@ pub struct Permit {
     started: Millis,
     /// Of its prompt, as far as is known.
     input: TokenCount,
+    /// Its first token tells how fast a prompt is read.
+    is_paced: bool,
     /// When the last token came.
     last_token: Option<Millis>,
     /// In slices of how many tokens the engine reads the prompt.
@@ -162,7 +164,7 @@ impl Lane {
                     retry_after: Millis(1000),
                 })),
             };
-            self.carry_out(inner, decisions);
+            self.carry_out(inner, decisions, now);
             receiver
         };
         let granted = match receiver {
@@ -178,6 +180,7 @@ impl Lane {
             usage: Usage::default(),
             started: self.clock.now(),
             input: want.input,
+            is_paced: true,
             last_token: None,
             prefill_slice: granted.prefill_slice,
             revoked,
@@ -186,8 +189,7 @@ impl Lane {
     }
 
     /// Passes decisions on to those they are about. A start that nobody waits for any more is given back, which may start others.
-    fn carry_out(&self, mut inner: MutexGuard<'_, Inner>, mut decisions: Vec<Decision>) {
-        let now = self.clock.now();
+    fn carry_out(&self, mut inner: MutexGuard<'_, Inner>, mut decisions: Vec<Decision>, now: Millis) {
         let mut at = 0;
         while let Some(decision) = decisions.get(at).copied() {
             at += 1;
@@ -221,8 +223,9 @@ impl Lane {
     fn with_machine(&self, change: impl FnOnce(&mut Machine, Millis, &mut Vec<Decision>)) {
         let mut inner = self.inner();
         let mut decisions = std::mem::take(&mut inner.decisions);
-        change(&mut inner.machine, self.clock.now(), &mut decisions);
-        self.carry_out(inner, decisions);
+        let now = self.clock.now();
+        change(&mut inner.machine, now, &mut decisions);
+        self.carry_out(inner, decisions, now);
     }
 
     /// Refuses those whose time is over, follows the engine's capacity and the posture. Called every 50 ms.
@@ -254,7 +257,7 @@ impl Lane {
             inner.machine.set_posture(now, posture, &mut decisions);
         }
         inner.machine.tick(now, &mut decisions);
-        self.carry_out(inner, decisions);
+        self.carry_out(inner, decisions, now);
     }
 
     /// What waits and runs, for metrics.
@@ -362,14 +365,19 @@ impl Permit {
             Some(last) => inner.controller.observe_gap(Millis(now.since(last).0 / u64::from(output.0.max(1)))),
             None => {
                 let (tokens, took) = (u64::from(self.input.0), now.since(self.started));
-                if let Some(pace) = &mut inner.prefill {
+                if let Some(pace) = inner.prefill.as_mut().filter(|_| self.is_paced) {
                     pace.observe(now, tokens, took);
                 }
             }
         }
         let mut decisions = std::mem::take(&mut inner.decisions);
         inner.machine.progress(now, self.ticket, output, &mut decisions);
-        self.lane.carry_out(inner, decisions);
+        self.lane.carry_out(inner, decisions, now);
+    }
+
+    /// Its answer comes in one piece: when it comes tells nothing of how fast a prompt is read.
+    pub(crate) const fn comes_whole(&mut self) {
+        self.is_paced = false;
     }
 
     /// What it cost in the end.
@@ -391,10 +399,12 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let (ticket, usage) = (self.ticket, self.usage);
-        self.lane.inner().borrowers.remove(&ticket);
-        self.lane.with_machine(|machine, now, out| {
-            machine.release(now, ticket, usage, out);
-        });
+        let mut inner = self.lane.inner();
+        inner.borrowers.remove(&ticket);
+        let mut decisions = std::mem::take(&mut inner.decisions);
+        let now = self.lane.clock.now();
+        inner.machine.release(now, ticket, usage, &mut decisions);
+        self.lane.carry_out(inner, decisions, now);
     }
 }
 

@@ -17,9 +17,16 @@ pub struct Body {
     serving: Option<Serving>,
 }
 
+/// What subscribes to a generation.
+pub(crate) trait GeneratedBody:
+    http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + std::fmt::Debug
+{
+}
+
 #[derive(Debug)]
 enum Kind {
     Full(Option<Bytes>),
+    Generated(Pin<Box<dyn GeneratedBody>>),
     Axum(axum::body::Body),
 }
 
@@ -32,6 +39,11 @@ impl Body {
     /// Nothing.
     pub const fn empty() -> Self {
         Self { kind: Kind::Full(None), watch: None, serving: None }
+    }
+
+    /// What reads a generation.
+    pub(crate) fn generated(body: impl GeneratedBody + 'static) -> Self {
+        Self { kind: Kind::Generated(Box::pin(body)), watch: None, serving: None }
     }
 
     /// What a handler of the router made.
@@ -59,6 +71,7 @@ impl http_body::Body for Body {
         let this = &mut *self;
         let polled = match &mut this.kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
+            Kind::Generated(body) => body.as_mut().poll_frame(cx).map_err(|never| match never {}),
             Kind::Axum(body) => Pin::new(body).poll_frame(cx),
         };
         if let Some(serving) = &this.serving {
@@ -84,6 +97,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Kind::Generated(body) => body.is_end_stream(),
             Kind::Axum(body) => body.is_end_stream(),
         }
     }
@@ -91,6 +105,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Kind::Generated(body) => body.size_hint(),
             Kind::Axum(body) => body.size_hint(),
         }
     }

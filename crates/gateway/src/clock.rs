@@ -40,6 +40,13 @@ impl Clock {
         UnixMillis(self.anchor_ms.load(Ordering::Relaxed).saturating_add(elapsed))
     }
 
+    /// Both at once: one look at the system's clock.
+    pub fn both(&self) -> (Millis, UnixMillis) {
+        let now = self.now();
+        let elapsed = i64::try_from(now.0).unwrap_or(i64::MAX);
+        (now, UnixMillis(self.anchor_ms.load(Ordering::Relaxed).saturating_add(elapsed)))
+    }
+
     /// The date, in seconds.
     pub fn seconds(&self) -> UnixSeconds {
         self.date().seconds()

@@ -59,7 +59,8 @@ async fn identify_key(gateway: &Gateway, text: &str) -> Result<Identified, Refus
     let key = match gateway.known_keys.find(&presented, now) {
         KeyLookup::Known(key) => key,
         KeyLookup::Refused => return Err(ReasonCode::InvalidApiKey.into()),
-        KeyLookup::Unknown => look_up_key(gateway, &presented, now).await?,
+        // Boxed, since it is rare: what every request carries along stays small.
+        KeyLookup::Unknown => Box::pin(look_up_key(gateway, &presented, now)).await?,
     };
     let principal = gateway.revocations.principal_of_key(&key);
     if principal.account.is_none() {

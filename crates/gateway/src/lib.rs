@@ -11,6 +11,7 @@ pub mod clock;
 mod cookies;
 mod cors;
 pub mod ctx;
+mod discard;
 mod door;
 mod health;
 pub mod identify;
@@ -30,6 +31,7 @@ mod respond;
 pub mod routes;
 pub mod serve;
 mod standing;
+pub mod starting;
 pub mod tasks;
 mod upkeep;
 pub mod wire;
@@ -145,13 +147,19 @@ pub struct Gateway {
     pub(crate) connections: Arc<Connections>,
     pub(crate) pacer: pace::Pacer,
     pub(crate) console_connections: Arc<Connections>,
+    /// Those that came while the platform drains.
+    pub(crate) late_connections: Arc<Connections>,
     pub(crate) generations: Arc<Generations>,
     /// Look-ups of unknown keys at once.
     pub(crate) key_lookups: Semaphore,
+    /// Bodies of refused requests that are thrown away.
+    pub(crate) discards: Arc<Semaphore>,
     /// Request bodies in memory.
     pub(crate) body_memory: memory::BodyMemory,
     /// Cancelled when the platform stops: nothing new is begun.
     pub(crate) draining: CancellationToken,
+    /// Cancelled when the drain is over: ports are closed.
+    pub(crate) closed: CancellationToken,
     lanes: Vec<Arc<Lane>>,
     is_ready: AtomicBool,
     started: Instant,
@@ -196,14 +204,17 @@ impl Gateway {
         let gateway = Arc::new(Self {
             cookies: Cookies::for_url(&config.public_url),
             standings: standing::Standings::new(config.standing, limits.demoted_members_percent),
-            metering: Metering::new(limits.usage_rows, Arc::clone(&clock)),
+            metering: Metering::new(limits.usage_rows, limits.key_budget_days, Arc::clone(&clock)),
             connections: Arc::default(),
             pacer: pace::Pacer::new(limits.refusals_held, limits.refusal_hold_ms, random_seed()),
             console_connections: Arc::default(),
+            late_connections: Arc::default(),
+            discards: discard::places(limits.discards),
             generations: Arc::new(Generations::new(as_usize(limits.generations_parked), as_usize(limits.parked_bytes))),
             key_lookups: Semaphore::new(as_usize(limits.key_lookups)),
             body_memory: memory::BodyMemory::new(limits.body_bytes_total, limits.members_share_percent),
             draining: CancellationToken::new(),
+            closed: CancellationToken::new(),
             is_ready: AtomicBool::new(false),
             started: Instant::now(),
             config,
@@ -228,7 +239,7 @@ impl Gateway {
         gateway
     }
 
-    /// Takes over from the store what today's budgets have been spent of; called before [`Gateway::listen`].
+    /// Takes over from the store what budgets have been spent of; called before [`Gateway::listen`].
     pub async fn restore_budgets(&self) -> Result<(), rempart_store::StoreError> {
         self.metering.restore(&self.store).await
     }
@@ -244,7 +255,8 @@ impl Gateway {
         self.is_ready.store(true, Ordering::Release);
     }
 
-    /// Stops beginning anything, waits for what is in flight at most `[limits] drain_ms`, writes what has gathered.
+    /// Stops beginning anything, waits for what is in flight at most `[limits] drain_ms`, writes what has gathered. Ports answer until then:
+    /// `readyz` with `draining`, all else with a refusal.
     pub async fn drain(&self) {
         self.draining.cancel();
         let deadline = Instant::now() + Duration::from_millis(self.limits.drain_ms);
@@ -258,6 +270,7 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.metering.flush(&self.store).await;
+        self.closed.cancel();
     }
 
     /// What waits before each engine, in configured order.

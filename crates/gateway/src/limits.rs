@@ -59,6 +59,7 @@ limits! {
     refusals_held = 8192, "refusals to strangers that are held back at once; beyond it the greediest loses its connection";
     refusal_hold_ms = 5000, "longest time that a refusal to a stranger who keeps asking is held back";
     connections_console = 256, "open connections of the console's listener: a flood of the public ones never keeps operators out";
+    connections_late = 256, "connections that are answered while the platform starts or stops: health, and refusals of all else";
     header_deadline_ms = 5000, "time for a request's head to arrive, from its first byte or from the connection";
     body_deadline_ms = 20000, "time for a request's body to arrive";
     write_stall_ms = 20000, "longest time in which a reader takes nothing of an answer";
@@ -67,6 +68,8 @@ limits! {
     body_bytes_form = 4096, "body of sign-in and registration";
     body_bytes_api = 1_048_576, "body of the API";
     body_bytes_total = 268_435_456, "request bodies in memory, all connections together";
+    discard_bytes = 16_777_216, "body of a refused request that is read and thrown away, so that the refusal is read; a stranger's: a 64th";
+    discards = 64, "bodies of refused requests that are thrown away at once; strangers have half of them";
     http2_streams = 32, "HTTP/2: streams at once on a connection";
     http2_pending_resets = 10, "HTTP/2: streams reset before they were accepted (rapid reset)";
     http2_local_resets = 64, "HTTP/2: resets that we had to send";
@@ -91,6 +94,7 @@ limits! {
     journal_len = 8192, "observations that wait to be counted; more are lost, and the loss is counted";
     usage_rows = 65536, "usage rows in memory before they are written";
     key_lookups = 64, "look-ups of unknown but well-formed keys in the store at once";
+    key_budget_days = 0, "days that a key's budget is for: 0 for the key's whole life, 1 for a day (UTC), 7 for a week, and so on";
     keys_per_account = 64, "API keys of one account";
     message_bytes = 262_144, "text of one chat message";
     context_messages = 200, "messages of a conversation that are read for an answer";

@@ -183,11 +183,12 @@ impl AsyncWrite for Watched {
 
 /// Accepts until the platform stops.
 pub async fn accept_loop(gateway: Arc<Gateway>, listener: TcpListener, side: Side) {
-    let stop = gateway.draining.clone();
+    let stop = gateway.closed.clone();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => admit_connection(&gateway, stream, peer, side),
@@ -214,6 +215,11 @@ fn admit_connection(gateway: &Arc<Gateway>, stream: TcpStream, peer: SocketAddr,
     let per_source = if is_trusted_proxy { u64::MAX } else { gateway.limits.connections_per_source };
     let (limits, now) = (&gateway.limits, gateway.clock.now());
     let place = match side {
+        // While the platform drains, only health and refusals are told, and whoever asks keeps it from ending no longer.
+        _ if gateway.draining.is_cancelled() => {
+            let all = limits.connections_late;
+            gateway.late_connections.take(source, Caps { all, per_source: all, reserved: 0 }, now)
+        }
         Side::Public => {
             let reserved = limits.connections / 100 * limits.connections_reserved_percent.min(100);
             gateway.connections.take(source, Caps { all: limits.connections, per_source, reserved }, now)
@@ -247,13 +253,22 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, conn: Arc<Co
         service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let serving = Serving::begin(&gateway, &pulse, request.version());
             let (gateway, conn) = (Arc::clone(&gateway), Arc::clone(&conn));
-            async move { Ok::<_, std::convert::Infallible>(crate::path::run(gateway, conn, serving, request).await) }
+            async move {
+                let is_http1 = request.version() <= http::Version::HTTP_11;
+                let mut response = crate::path::run(Arc::clone(&gateway), conn, serving, request).await;
+                if is_http1 && gateway.draining.is_cancelled() {
+                    response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+                }
+                Ok::<_, std::convert::Infallible>(response)
+            }
         })
     };
     let served = builder.serve_connection(io, service);
     tokio::pin!(served);
-    let draining = gateway.draining.clone();
-    let mut is_draining = false;
+    // A connection that comes while the platform drains is told so, and ends with its answer or with the drain.
+    let is_late = gateway.draining.is_cancelled();
+    let stop = if is_late { gateway.closed.clone() } else { gateway.draining.clone() };
+    let mut is_stopping = false;
     let mut is_closing = false;
     loop {
         tokio::select! {
@@ -267,8 +282,8 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, conn: Arc<Co
                 gateway.counters.connections_stalled.increment(1);
                 return;
             }
-            () = draining.cancelled(), if !is_draining => {
-                is_draining = true;
+            () = stop.cancelled(), if !is_stopping => {
+                is_stopping = true;
                 served.as_mut().graceful_shutdown();
             }
         }

@@ -4,11 +4,13 @@
 //! within seconds of the answer's end. Rows are content-free.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rempart_domain::{AccountId, Band, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
-use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Rates, Reservation};
+use rempart_domain::{AccountId, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
+use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Rates, Reservation, first_day};
 use rempart_store::{Store, StoreError, UsageRow};
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::ctx::Ctx;
@@ -22,6 +24,8 @@ pub struct Metering {
     meter: Mutex<Meter>,
     rows: Mutex<HashMap<RowKey, UsageRow>>,
     rows_max: usize,
+    /// `[limits] key_budget_days`.
+    key_days: u16,
     clock: Arc<Clock>,
 }
 
@@ -36,11 +40,12 @@ pub struct Reserved {
 
 impl Metering {
     /// An empty meter.
-    pub fn new(rows_max: u64, clock: Arc<Clock>) -> Arc<Self> {
+    pub fn new(rows_max: u64, key_budget_days: u64, clock: Arc<Clock>) -> Arc<Self> {
         Arc::new(Self {
             meter: Mutex::new(Meter::new(rempart_metering::Limits::default())),
             rows: Mutex::new(HashMap::new()),
             rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX),
+            key_days: u16::try_from(key_budget_days).unwrap_or(u16::MAX),
             clock,
         })
     }
@@ -54,7 +59,8 @@ impl Metering {
     }
 
     fn moment(&self) -> Moment {
-        Moment { now: self.clock.now(), wall: self.clock.seconds() }
+        let (now, date) = self.clock.both();
+        Moment { now, wall: date.seconds() }
     }
 
     /// Holds what the request may cost at most. Gives back the answer's cap and what the account's answers usually stay under.
@@ -65,7 +71,7 @@ impl Metering {
         input: TokenCount,
         output_cap: TokenCount,
     ) -> Result<(Reserved, TokenCount, TokenCount), Refusal> {
-        let (payer, account_budget, key_budget) = budgets(ctx)?;
+        let (payer, account_budget, key_budget) = self.budgets(ctx)?;
         let reservation = Reservation { payer, band: ctx.band, account_budget, key_budget, input, output_cap };
         let at = self.moment();
         let mut meter = self.meter();
@@ -80,32 +86,34 @@ impl Metering {
 
     /// The numbers of the `x-ratelimit-*` headers; none for an unlimited account.
     pub fn rates(&self, ctx: &Ctx) -> Rates {
-        let Ok((payer, account_budget, key_budget)) = budgets(ctx) else {
+        let Ok((payer, account_budget, key_budget)) = self.budgets(ctx) else {
             return Rates::default();
         };
         if account_budget.requests_per_minute.is_none()
             && account_budget.tokens_per_minute.is_none()
-            && key_budget == Budget::UNLIMITED
+            && key_budget.tokens_per_minute.is_none()
         {
             return Rates::default();
         }
         self.meter().rates(self.moment(), payer, &account_budget, &key_budget)
     }
 
-    /// Takes over what the store knows of today: a restart gives no day's budget again. Called once, before anything is served.
+    /// Takes over what the store knows of today and of keys' budgets: a restart gives nothing again. Called once, before anything is
+    /// served.
     pub async fn restore(&self, store: &Store) -> Result<(), StoreError> {
         let (day, at) = (self.clock.date().day(), self.moment());
-        let spent = store.load_usage_of(day, rempart_metering::Limits::default().entries).await?;
+        let rows_max = rempart_metering::Limits::default().entries / 2;
+        let spent = store.load_usage_of(day, rows_max).await?;
+        let of_keys = store.load_spent_by_keys(first_day(day, self.key_days), rows_max).await?;
         let mut accounts: HashMap<AccountId, (u64, u64)> = HashMap::new();
         let mut meter = self.meter();
         // A full table forgets an idle account's day; that is its stated bound.
         for row in &spent {
             let of_account = accounts.entry(row.account).or_default();
             *of_account = (of_account.0.saturating_add(row.tokens), of_account.1.saturating_add(row.requests));
-            if row.key.is_some() {
-                let payer = Payer { account: row.account, key: row.key };
-                let _ = meter.restore(at, payer, day, row.tokens, row.requests);
-            }
+        }
+        for (key, tokens) in of_keys {
+            let _ = meter.restore_key(at, key, self.key_days, tokens);
         }
         for (account, (tokens, requests)) in accounts {
             let _ = meter.restore(at, Payer { account, key: None }, day, tokens, requests);
@@ -113,24 +121,63 @@ impl Metering {
         Ok(())
     }
 
-    fn add_row(&self, payer: Payer, model: String, usage: Usage) {
-        let day = self.clock.date().day();
-        let mut rows = self.rows();
-        if rows.len() >= self.rows_max && !rows.contains_key(&(payer.account, payer.key, day, model.clone())) {
-            tracing::debug!("usage table is full; a row is not written");
-            return;
+    /// Asks the store what a key with a budget of its own has spent, if the table does not know: it is new, or had to be forgotten. Without an
+    /// answer nothing may be spent, since a budget is a promise to whoever set it.
+    pub async fn recall_key(&self, ctx: &Ctx, store: &Store, look_ups: &Semaphore) -> Result<(), Refusal> {
+        let Some(key) = ctx.key.as_ref().filter(|key| key.budget_tokens.is_some()) else { return Ok(()) };
+        if self.meter().knows_key(key.id) {
+            return Ok(());
         }
-        let row = rows.entry((payer.account, payer.key, day, model.clone())).or_insert(UsageRow {
-            account: payer.account,
-            key: payer.key,
-            day,
-            model,
-            requests: 0,
-            input: 0,
-            output: 0,
-            cached: 0,
-            reasoning: 0,
-        });
+        let _permit = look_ups.try_acquire().map_err(|_| ReasonCode::Overloaded)?;
+        let first = first_day(self.clock.date().day(), self.key_days);
+        // Boxed, since it is rare: what every request carries along stays small.
+        let written = Box::pin(store.budget_spent_by_key(key.account, key.id, first)).await;
+        let written = written.map_err(|_| ReasonCode::StorageUnavailable)?;
+        let unwritten: u64 =
+            self.rows().values().filter(|row| row.key == Some(key.id)).map(|row| row.input + row.output).sum();
+        let at = self.moment();
+        self.meter().restore_key(at, key.id, self.key_days, written.saturating_add(unwritten)).map_err(refusal)
+    }
+
+    /// What the key's budget is for, and what of it is spent.
+    pub fn spent_by_key(&self, key: KeyId) -> (u16, u64) {
+        let at = self.moment();
+        (self.key_days, self.meter().spent_by_key(at, key).tokens)
+    }
+
+    fn budgets(&self, ctx: &Ctx) -> Result<(Payer, Budget, Budget), Refusal> {
+        let account = ctx.principal.account.ok_or(ReasonCode::NotSignedIn)?;
+        let key = ctx.key.as_ref().map(|k| k.id);
+        let tokens_per_day = ctx.key.as_ref().and_then(|k| k.budget_tokens);
+        let key_budget = Budget { days: self.key_days, tokens_per_day, ..Budget::UNLIMITED };
+        Ok((Payer { account, key }, Budget::of_band(ctx.band), key_budget))
+    }
+
+    fn add_row(&self, payer: Payer, model: String, usage: Usage, day: Day) {
+        let mut rows = self.rows();
+        let key = (payer.account, payer.key, day, model);
+        let is_full = rows.len() >= self.rows_max;
+        let row = match rows.entry(key) {
+            Entry::Occupied(row) => row.into_mut(),
+            Entry::Vacant(_) if is_full => {
+                tracing::debug!("usage table is full; a row is not written");
+                return;
+            }
+            Entry::Vacant(place) => {
+                let (account, key, day, model) = place.key().clone();
+                place.insert(UsageRow {
+                    account,
+                    key,
+                    day,
+                    model,
+                    requests: 0,
+                    input: 0,
+                    output: 0,
+                    cached: 0,
+                    reasoning: 0,
+                })
+            }
+        };
         row.requests += 1;
         row.input += u64::from(usage.input.0);
         row.output += u64::from(usage.output.0);
@@ -191,18 +238,10 @@ impl Drop for Reserved {
             let at = self.metering.moment();
             self.metering.meter().settle(at, hold, self.usage);
             if self.usage != Usage::default() {
-                self.metering.add_row(payer, std::mem::take(&mut self.model), self.usage);
+                self.metering.add_row(payer, std::mem::take(&mut self.model), self.usage, at.wall.day());
             }
         }
     }
-}
-
-fn budgets(ctx: &Ctx) -> Result<(Payer, Budget, Budget), Refusal> {
-    let account = ctx.principal.account.ok_or(ReasonCode::NotSignedIn)?;
-    let key = ctx.key.as_ref().map(|k| k.id);
-    let key_budget = Budget { tokens_per_day: ctx.key.as_ref().and_then(|k| k.budget_tokens), ..Budget::UNLIMITED };
-    let band = if ctx.band == Band::Suspended { Band::Suspended } else { ctx.band };
-    Ok((Payer { account, key }, Budget::of_band(band), key_budget))
 }
 
 fn refusal(error: BudgetError) -> Refusal {

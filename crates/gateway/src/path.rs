@@ -18,7 +18,7 @@ use crate::listen::Serving;
 use crate::observe::{Observation, Watch};
 use crate::refusal::Refusal;
 use crate::routes;
-use crate::{Gateway, cors, health, pace, respond, serve};
+use crate::{Gateway, cors, discard, health, pace, respond, serve};
 
 /// Serves one request: listen → identify → admit → serve → meter, observed at the end of its body.
 pub async fn run(
@@ -69,6 +69,7 @@ pub async fn run(
         _ => check(&gateway, &ctx, &parts, found.is_some()),
     };
     if let Err(refusal) = checked {
+        discard::take(&gateway, &parts, incoming, ctx.principal.is_known());
         let response = respond::refuse(&gateway, &ctx, &parts, refusal);
         let response = pace(&gateway, &ctx, response).await;
         return finish(&gateway, response, &ctx, watch, serving, origin);

@@ -3,8 +3,10 @@
 use rempart_domain::{AccountId, Band, KeyId, Millis, ReasonCode, TokenCount};
 
 /// What may be spent. `None` is unlimited; limits by time and by number at once are independent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
+    /// Days that the two limits of a day are for, counted from 1970: 1 is the UTC day, 0 never begins anew.
+    pub days: u16,
     /// Input and output together, a UTC day. Exhausted: 402.
     pub tokens_per_day: Option<u64>,
     /// Requests a UTC day. Exhausted: 402.
@@ -17,9 +19,16 @@ pub struct Budget {
     pub in_flight: Option<u32>,
 }
 
+impl Default for Budget {
+    fn default() -> Self {
+        Self::UNLIMITED
+    }
+}
+
 impl Budget {
     /// No limit of any kind.
     pub const UNLIMITED: Self = Self {
+        days: 1,
         tokens_per_day: None,
         requests_per_day: None,
         tokens_per_minute: None,
@@ -44,6 +53,7 @@ impl Budget {
                 ..Self::UNLIMITED
             },
             Band::Newcomer => Self {
+                days: 1,
                 tokens_per_day: Some(500_000),
                 requests_per_day: Some(2_000),
                 tokens_per_minute: Some(60_000),
@@ -51,6 +61,7 @@ impl Budget {
                 in_flight: Some(4),
             },
             Band::Visitor => Self {
+                days: 1,
                 tokens_per_day: Some(20_000),
                 requests_per_day: Some(50),
                 tokens_per_minute: Some(8_000),
@@ -58,6 +69,7 @@ impl Budget {
                 in_flight: Some(1),
             },
             Band::Suspended => Self {
+                days: 1,
                 tokens_per_day: Some(0),
                 requests_per_day: Some(0),
                 tokens_per_minute: Some(0),

@@ -18,4 +18,4 @@ pub use budget::{Budget, BudgetError, Payer, Reservation};
 pub use caps::{Caps, caps};
 pub use meter::{Hold, Limits, Meter, Rates, Spent};
 pub use predictor::Predictor;
-pub use window::{Moment, RateWindow};
+pub use window::{Moment, RateWindow, first_day};

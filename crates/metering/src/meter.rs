@@ -90,6 +90,8 @@ struct Entry {
     used: Millis,
     in_flight: u32,
     held: u64,
+    /// Days that `today` spans: see `Budget::days`.
+    days: u16,
     today: DayWindow,
     minute_tokens: Bucket,
     minute_requests: Bucket,
@@ -103,6 +105,7 @@ impl Entry {
             used: at.now,
             in_flight: 0,
             held: 0,
+            days: 1,
             today: DayWindow { day: at.wall.day(), tokens: 0, requests: 0 },
             minute_tokens: Bucket::default(),
             minute_requests: Bucket::default(),
@@ -112,7 +115,8 @@ impl Entry {
 
     fn refresh(&mut self, at: Moment, budget: &Budget) {
         self.used = at.now;
-        self.today.roll(at);
+        self.days = budget.days;
+        self.today.roll(at, self.days);
         self.minute_tokens.refill(at.now, budget.tokens_per_minute.unwrap_or(0));
         self.minute_requests.refill(at.now, budget.requests_per_minute.unwrap_or(0));
     }
@@ -288,11 +292,25 @@ impl Meter {
         }
         for id in [Some(account_id(payer.account)), payer.key.map(key_id)].into_iter().flatten() {
             let entry = self.entry(id, at)?;
-            entry.today.roll(at);
+            entry.today.roll(at, entry.days);
             entry.today.tokens = entry.today.tokens.max(tokens);
             entry.today.requests = entry.today.requests.max(requests);
         }
         Ok(())
+    }
+
+    /// What the store knows that a key has spent in the span of `days` days that is now, after a start or when the table had to forget it.
+    pub fn restore_key(&mut self, at: Moment, key: KeyId, days: u16, tokens: u64) -> Result<(), BudgetError> {
+        let entry = self.entry(key_id(key), at)?;
+        entry.days = days;
+        entry.today.roll(at, days);
+        entry.today.tokens = entry.today.tokens.max(tokens);
+        Ok(())
+    }
+
+    /// Whether the table remembers the key; if not, [`Meter::restore_key`] first.
+    pub fn knows_key(&self, key: KeyId) -> bool {
+        self.index.contains_key(&key_id(key))
     }
 
     /// Whether the table remembers the account; if not, `restore` what the store knows of its day first.
@@ -364,7 +382,7 @@ impl Meter {
 
     fn spent_of(&mut self, at: Moment, id: u64) -> Spent {
         self.find(id).map_or_else(Spent::default, |entry| {
-            entry.today.roll(at);
+            entry.today.roll(at, entry.days);
             Spent {
                 tokens: entry.today.tokens,
                 requests: entry.today.requests,

@@ -202,6 +202,44 @@ fn what_the_store_knows_of_today_counts_and_of_yesterday_does_not() {
 }
 
 #[test]
+fn a_budget_for_life_or_for_a_week_does_not_begin_anew_at_midnight() {
+    let later = |days: i64| Moment { wall: rempart_domain::UnixSeconds(at(0).wall.0 + days * 86_400), ..at(0) };
+    for (days, is_whole_after) in [(1, Some(1)), (7, Some(7)), (0, None)] {
+        let mut meter = meter();
+        let budget = Budget { days, ..tokens_a_day(100) };
+        let asked = Reservation {
+            payer: Payer { key: Some(KeyId::from_bits(7)), ..payer(1) },
+            account_budget: Budget::UNLIMITED,
+            key_budget: budget,
+            ..request(1, budget, 50, 50)
+        };
+        let hold = meter.reserve(at(0), &asked).unwrap();
+        meter.settle(at(0), hold, usage(50, 50));
+        for day in 0..20 {
+            let refused =
+                meter.reserve(later(day), &asked).map(|hold| meter.settle(later(day), hold, usage(0, 0))).is_err();
+            let span = |day: i64| is_whole_after.map_or(0, |whole: i64| (i64::from(at(0).wall.day().0) + day) / whole);
+            assert_eq!(refused, span(day) == span(0), "{days}: day {day}");
+        }
+    }
+}
+
+#[test]
+fn what_the_store_knows_of_a_key_counts() {
+    let (mut meter, key) = (meter(), KeyId::from_bits(7));
+    assert!(!meter.knows_key(key));
+    meter.restore_key(at(0), key, 0, 90).unwrap();
+    let asked = Reservation {
+        payer: Payer { key: Some(key), ..payer(1) },
+        account_budget: Budget::UNLIMITED,
+        key_budget: Budget { days: 0, ..tokens_a_day(100) },
+        ..request(1, Budget::UNLIMITED, 20, 20)
+    };
+    assert!(meter.reserve(at(0), &asked).is_err());
+    assert_eq!((meter.spent_by_key(at(0), key).tokens, meter.knows_key(key)), (90, true));
+}
+
+#[test]
 fn answers_are_predicted_from_the_accounts_own_and_else_from_its_bands() {
     let mut meter = meter();
     let cap = TokenCount(2_048);

@@ -33,7 +33,7 @@ pub struct RateWindow {
     pub reset: Millis,
 }
 
-/// What was spent on a day. A wall clock that jumps back does not give the day again.
+/// What was spent on a day, or in a span of days. A wall clock that jumps back does not give it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct DayWindow {
     pub(crate) day: Day,
@@ -42,11 +42,20 @@ pub(crate) struct DayWindow {
 }
 
 impl DayWindow {
-    pub(crate) fn roll(&mut self, at: Moment) {
-        let day = at.wall.day();
+    /// Begins anew with the next span of `days` days; with 0 never.
+    pub(crate) fn roll(&mut self, at: Moment, days: u16) {
+        let day = first_day(at.wall.day(), days);
         if day > self.day {
             *self = Self { day, tokens: 0, requests: 0 };
         }
+    }
+}
+
+/// The first day of the span of `days` days that `day` is in; with 0, all days are in one.
+pub const fn first_day(day: Day, days: u16) -> Day {
+    match days {
+        0 => Day(0),
+        _ => Day(day.0 - day.0 % days),
     }
 }
 

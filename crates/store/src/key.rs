@@ -26,7 +26,7 @@ pub struct NewKey {
     pub scope: KeyScope,
     /// The models it may use; `None` is all.
     pub models: Option<Vec<String>>,
-    /// Tokens it may spend in its life; `None` is without bound of its own.
+    /// Tokens it may spend in its life, or in each span of `[limits] key_budget_days`; `None` is without bound of its own.
     pub budget_tokens: Option<u64>,
     /// When it was made.
     pub created: UnixSeconds,
@@ -49,7 +49,7 @@ pub struct KeyRecord {
     pub scope: KeyScope,
     /// The models it may use; `None` is all.
     pub models: Option<Vec<String>>,
-    /// Tokens it may spend in its life.
+    /// Tokens it may spend in its life, or in each span of `[limits] key_budget_days`.
     pub budget_tokens: Option<u64>,
     /// When it was made.
     pub created: UnixSeconds,

@@ -128,6 +128,7 @@ queries! {
     SHARE_INSERT = "share_insert",
     USAGE_ADD = "usage_add",
     USAGE_LOAD_DAY = "usage_load_day",
+    USAGE_LOAD_KEYS = "usage_load_keys",
     USAGE_READ = "usage_read",
     USAGE_SPENT = "usage_spent",
     USAGE_SPENT_BY_KEY = "usage_spent_by_key",

@@ -131,14 +131,30 @@ impl Store {
         Ok(spent)
     }
 
-    /// Tokens (input and output) ever spent by the account, or by one of its keys.
-    pub async fn budget_spent(&self, account: AccountId, key: Option<KeyId>) -> Result<u64, StoreError> {
-        let row = match key {
-            None => self.read_one(Lane::Other, queries::USAGE_SPENT, args![account.to_sql()]).await?,
-            Some(key) => {
-                self.read_one(Lane::Other, queries::USAGE_SPENT_BY_KEY, args![account.to_sql(), key.to_sql()]).await?
-            }
+    /// What the keys with a budget of their own have spent since `first`, input and output together, the greatest first, at most `limit`
+    /// rows: read at start, so that a restart gives no key its budget again. Not bound by the usual deadline.
+    pub async fn load_spent_by_keys(&self, first: Day, limit: u32) -> Result<Vec<(KeyId, u64)>, StoreError> {
+        let inner = &self.inner;
+        let mut spent = Vec::new();
+        let mut push = |row: crate::conn::Row| {
+            spent.push((KeyId::from_sql(row.int(0)?), from_sql(row.int(1)?)));
+            Ok(())
         };
+        let range = args![i64::from(first.0), i64::from(limit)];
+        inner.database.read_bulk(&inner.health, queries::USAGE_LOAD_KEYS, range, &mut push).await?;
+        Ok(spent)
+    }
+
+    /// Tokens (input and output) ever spent by the account.
+    pub async fn budget_spent(&self, account: AccountId) -> Result<u64, StoreError> {
+        let row = self.read_one(Lane::Other, queries::USAGE_SPENT, args![account.to_sql()]).await?;
+        row.map_or(Ok(0), |row| row.int(0).map(from_sql))
+    }
+
+    /// Tokens (input and output) spent by one of the account's keys since `first`.
+    pub async fn budget_spent_by_key(&self, account: AccountId, key: KeyId, first: Day) -> Result<u64, StoreError> {
+        let range = args![account.to_sql(), key.to_sql(), i64::from(first.0)];
+        let row = self.read_one(Lane::Other, queries::USAGE_SPENT_BY_KEY, range).await?;
         row.map_or(Ok(0), |row| row.int(0).map(from_sql))
     }
 }

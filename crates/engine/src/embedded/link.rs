@@ -49,7 +49,7 @@ impl Link {
                 return Err(EngineError::Starting);
             }
             if state.in_flight.len() >= IN_FLIGHT_MAX || state.outbox.len() >= OUTBOX_BYTES_MAX {
-                return Err(EngineError::Full);
+                return Err(EngineError::FULL);
             }
             state.last_id += 1;
             let id = state.last_id;
@@ -258,7 +258,7 @@ fn error_of(error: FailureFrame) -> EngineError {
     match error {
         FailureFrame::ContextLength { input, context_len } => EngineError::ContextLength { input, context_len },
         FailureFrame::Rejected { message, param } => EngineError::Rejected { message: Sensitive::new(message), param },
-        FailureFrame::Full => EngineError::Full,
+        FailureFrame::Full => EngineError::FULL,
         FailureFrame::Internal => EngineError::Unavailable,
     }
 }

@@ -60,7 +60,7 @@ fn dropping_a_stream_sends_a_cancel_and_dropping_a_finished_one_does_not() {
     assert!(matches!(written(&link).as_slice(), [ToWorker::Cancel { id: 2 }]));
     let mut kept = kept;
     link.deliver(FromWorker::Failed { id: 1, error: FailureFrame::Full });
-    assert_eq!(now(&mut kept).unwrap().unwrap_err(), EngineError::Full);
+    assert_eq!(now(&mut kept).unwrap().unwrap_err(), EngineError::FULL);
     drop(kept);
     assert!(written(&link).is_empty());
 }
@@ -79,7 +79,7 @@ fn a_closed_link_ends_what_is_in_flight_and_takes_nothing() {
 fn a_worker_is_given_no_more_than_the_bound() {
     let link = Arc::new(Link::default());
     let streams: Vec<EventStream> = (0..IN_FLIGHT_MAX).map(|_| link.submit(params()).unwrap()).collect();
-    assert_eq!(link.submit(params()).err(), Some(EngineError::Full));
+    assert_eq!(link.submit(params()).err(), Some(EngineError::FULL));
     drop(streams);
     assert!(link.submit(params()).is_ok());
 }

@@ -1,13 +1,13 @@
 //! When a worker that ended is started again; pure.
 //!
-//! What must stay true: the first restart is at once; a worker that keeps ending costs at most one start a second; 10 s of health
+//! What must stay true: the first restart is at once; a worker that keeps ending costs at most one start a second; 3 s of health
 //! forget the past.
 
 use std::time::Duration;
 
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-const HEALTHY_AFTER: Duration = Duration::from_secs(10);
+const HEALTHY_AFTER: Duration = Duration::from_secs(3);
 
 /// Failures in a row, and what they cost.
 #[derive(Debug, Default)]

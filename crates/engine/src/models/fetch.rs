@@ -226,7 +226,7 @@ async fn whole(fetch: &Fetch<'_>, told_sha256: Option<String>, progress: OnProgr
 
 /// An answer that is no redirect.
 struct Opened {
-    wire: Wire,
+    wire: Box<Wire>,
     answer: Answer,
     host: String,
     told_sha256: Option<String>,

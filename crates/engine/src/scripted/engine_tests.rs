@@ -19,6 +19,7 @@ fn request(messages: &str, max_tokens: Option<u32>) -> Arc<GenerateRequest> {
         prompt: Prompt::Chat(Sensitive::new(serde_json::from_str(messages).unwrap())),
         max_tokens: max_tokens.map(TokenCount),
         sampling: Sampling::default(),
+        is_whole: false,
         is_json_object: false,
         extra: Vec::new(),
         account: None,

@@ -65,7 +65,11 @@ pub(super) fn write_generate(request: &GenerateRequest, priority: Priority) -> V
         Prompt::Chat(messages) => body.raw("messages", messages.expose()),
         Prompt::Text(text) => body.field("prompt", text.expose()),
     }
-    body.0.extend_from_slice(b",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
+    body.0.extend_from_slice(if request.is_asked_whole() {
+        b",\"stream\":false"
+    } else {
+        b",\"stream\":true,\"stream_options\":{\"include_usage\":true}"
+    });
     if let Some(tokens) = request.max_tokens {
         body.field("max_tokens", &tokens.0);
     }

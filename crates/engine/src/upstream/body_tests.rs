@@ -23,6 +23,7 @@ fn request() -> GenerateRequest {
             stop: vec!["\n\n".to_owned()],
             ..Sampling::default()
         },
+        is_whole: false,
         is_json_object: false,
         extra: vec![("tools".to_owned(), raw(r#"[ {"type":"function"} ]"#)), ("thinking".to_owned(), raw("1.50"))],
         account: Some(AccountId::from_bits(5)),

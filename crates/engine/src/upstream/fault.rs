@@ -3,8 +3,8 @@
 //! What must stay true: our own key's trouble (401, 402, 403) never reaches a client as theirs; a message handed on is bounded and never
 //! holds our key.
 
-use http::StatusCode;
-use rempart_domain::Sensitive;
+use http::{HeaderMap, StatusCode, header};
+use rempart_domain::{Millis, Sensitive};
 use serde_json::Value;
 
 use crate::EngineError;
@@ -12,20 +12,35 @@ use crate::EngineError;
 /// Longest message handed on to a client, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1_000;
 
+/// Longest wait that an upstream may tell our callers, in seconds.
+const RETRY_AFTER_S_MAX: u64 = 600;
+
 /// Most bytes of an error body that are read.
 pub(super) const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// What a status outside 2xx and its body mean.
-pub(super) fn from_status(status: StatusCode, body: &[u8], api_key: Option<&str>) -> EngineError {
+pub(super) fn from_status(
+    status: StatusCode,
+    body: &[u8],
+    api_key: Option<&str>,
+    retry_after: Option<Millis>,
+) -> EngineError {
     let error = Words::read(body);
     match status.as_u16() {
         404 if error.is_some() => EngineError::ModelNotFound,
         401 | 402 | 403 | 404 | 408 => EngineError::Unavailable,
         503 if error.as_ref().is_some_and(Words::is_loading) => EngineError::Starting,
-        429 | 503 => EngineError::Full,
+        429 | 503 => EngineError::Full { retry_after },
         400..=499 => error.unwrap_or_default().into_rejection(api_key),
         _ => EngineError::Unavailable,
     }
+}
+
+/// `Retry-After` as a number of seconds, within reason: an upstream that says "tomorrow" does not speak for this platform. A date is not
+/// read: no engine that we know sends one.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Millis> {
+    let seconds: u64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Millis::from_secs(seconds.clamp(1, RETRY_AFTER_S_MAX)))
 }
 
 /// True when the trouble is our configuration: a key, a balance, an address. Said once in the log.
@@ -39,14 +54,14 @@ pub(super) fn from_stream(error: &str) -> EngineError {
         return EngineError::Unavailable;
     };
     match words.status {
-        Some(429 | 503) => EngineError::Full,
+        Some(429 | 503) => EngineError::FULL,
         Some(400 | 413 | 422) => words.into_rejection(None),
         Some(404) => EngineError::ModelNotFound,
         Some(_) => EngineError::Unavailable,
         None if words.kind.contains("invalid_request") || words.kind.contains("BadRequest") => {
             words.into_rejection(None)
         }
-        None if words.kind.contains("rate_limit") || words.kind.contains("overloaded") => EngineError::Full,
+        None if words.kind.contains("rate_limit") || words.kind.contains("overloaded") => EngineError::FULL,
         None => EngineError::Unavailable,
     }
 }

@@ -1,12 +1,13 @@
 //! Refusals as engines and providers write them.
 
 use http::StatusCode;
+use rempart_domain::Millis;
 
-use super::{from_status, is_ours};
+use super::{from_status, is_ours, retry_after};
 use crate::EngineError;
 
 fn fault(status: u16, body: &str) -> EngineError {
-    from_status(StatusCode::from_u16(status).unwrap(), body.as_bytes(), Some("sk-our-own-key"))
+    from_status(StatusCode::from_u16(status).unwrap(), body.as_bytes(), Some("sk-our-own-key"), None)
 }
 
 fn rejection(status: u16, body: &str) -> (String, Option<String>) {
@@ -47,9 +48,26 @@ fn trouble_of_our_own_key_is_unavailable_and_ours() {
 }
 
 #[test]
+fn an_upstream_that_says_when_to_come_again_is_believed_within_reason() {
+    let told = |value: &str| {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("retry-after", value.parse().unwrap());
+        retry_after(&headers)
+    };
+    assert_eq!(told("7"), Some(Millis(7_000)));
+    assert_eq!(told("0"), Some(Millis(1_000)));
+    assert_eq!(told("86400"), Some(Millis(600_000)));
+    assert_eq!(told("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+    assert_eq!(
+        from_status(StatusCode::TOO_MANY_REQUESTS, b"", None, told("7")),
+        EngineError::Full { retry_after: told("7") }
+    );
+}
+
+#[test]
 fn full_starting_missing_and_broken_are_told_apart() {
-    assert_eq!(fault(429, "{}"), EngineError::Full);
-    assert_eq!(fault(503, ""), EngineError::Full);
+    assert_eq!(fault(429, "{}"), EngineError::FULL);
+    assert_eq!(fault(503, ""), EngineError::FULL);
     assert_eq!(
         fault(503, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#),
         EngineError::Starting

@@ -71,7 +71,7 @@ async fn check(inner: &Arc<Inner>) {
             take_models(inner, &body);
             Health::Well
         }
-        Some((status, body)) => match fault::from_status(status, &body, None) {
+        Some((status, body)) => match fault::from_status(status, &body, None, None) {
             EngineError::Starting => Health::Loading,
             error if fault::is_ours(status, &error) && status != StatusCode::NOT_FOUND => {
                 inner.tell_refusal(status);

@@ -1,6 +1,6 @@
 //! An engine behind any OpenAI-compatible URL: vLLM, SGLang, llama-server, or a provider.
 //!
-//! What must stay true: each answer is asked for as a stream with usage; our key goes to the configured address only and into no message;
+//! What must stay true: each answer is asked for as a stream with usage, or in one piece if it is short and wanted so; our key goes to the configured address only and into no message;
 //! the client's words pass unchanged, fields that steer the engine do not ([`body`]); dropping the stream closes the connection; an
 //! upstream that fails is left alone by a [`Breaker`]; connections, buffers and waits have bounds.
 
@@ -298,7 +298,7 @@ const fn outcome_of(error: &EngineError) -> Outcome {
     match error {
         EngineError::Unavailable | EngineError::Restarted | EngineError::Protocol(_) => Outcome::Failure,
         EngineError::Starting
-        | EngineError::Full
+        | EngineError::Full { .. }
         | EngineError::ModelNotFound
         | EngineError::ContextLength { .. }
         | EngineError::Rejected { .. }
@@ -308,8 +308,10 @@ const fn outcome_of(error: &EngineError) -> Outcome {
 
 /// An answer whose head has come.
 struct Begun {
-    wire: Wire,
+    wire: Box<Wire>,
     status: StatusCode,
+    /// Where it said when to come again.
+    retry_after: Option<Millis>,
     is_event_stream: bool,
     body: hyper::body::Incoming,
 }
@@ -364,7 +366,8 @@ impl Inner {
                     let (head, body) = answer.into_parts();
                     let kind = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
                     let is_event_stream = kind.starts_with(b"text/event-stream");
-                    return Ok(Begun { wire, status: head.status, is_event_stream, body });
+                    let retry_after = fault::retry_after(&head.headers);
+                    return Ok(Begun { wire, status: head.status, retry_after, is_event_stream, body });
                 }
                 Ok(Err(_)) if wire.is_reused() && asked_at.elapsed() < STALE_WITHIN => {}
                 Ok(Err(error)) => return Err(error),
@@ -390,7 +393,12 @@ impl Inner {
             }
             Ok(Err(_)) | Err(_) => Vec::new(),
         };
-        let error = fault::from_status(begun.status, &words, self.api_key.as_ref().map(|key| key.expose().trim()));
+        let error = fault::from_status(
+            begun.status,
+            &words,
+            self.api_key.as_ref().map(|key| key.expose().trim()),
+            begun.retry_after,
+        );
         if fault::is_ours(begun.status, &error) {
             self.tell_refusal(begun.status);
         }

@@ -37,7 +37,7 @@ impl Sse {
             self.is_after_cr = false;
             bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
         }
-        while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        while let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) {
             let (line, rest) = bytes.split_at(end);
             let is_cr = rest.starts_with(b"\r");
             let rest = rest.get(1..).unwrap_or_default();

@@ -49,7 +49,7 @@ enum State {
 }
 
 struct Reading {
-    wire: Wire,
+    wire: Box<Wire>,
     body: Incoming,
     format: Format,
     last_at: Instant,

@@ -48,6 +48,7 @@ fn request() -> Arc<GenerateRequest> {
         prompt: Prompt::Chat(Sensitive::new(RawValue::from_string(messages.to_owned()).unwrap())),
         max_tokens: Some(TokenCount(8)),
         sampling: Sampling::default(),
+        is_whole: false,
         is_json_object: false,
         extra: Vec::new(),
         account: None,
@@ -97,6 +98,29 @@ async fn answer_is_streamed_and_its_connection_serves_again() {
     let body: Value = serde_json::from_slice(&seen[0].body).unwrap();
     assert_eq!(body["stream"], true);
     assert_eq!(body["stream_options"]["include_usage"], true);
+}
+
+#[tokio::test]
+async fn a_short_answer_that_is_wanted_whole_is_asked_for_in_one_piece() {
+    let server = Server::start(|exchange: &mut Exchange<'_>| {
+        let body = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"你好"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        exchange.write(&format!("{head}{body}"));
+    });
+    let engine = engine(&server);
+    for most in [16, 16, 17] {
+        let asked = GenerateRequest { is_whole: true, max_tokens: Some(TokenCount(most)), ..(*request()).clone() };
+        let events: Vec<String> = engine.generate(Arc::new(asked)).map(|event| shown(&event)).collect().await;
+        assert_eq!(events, WELL);
+    }
+    assert_eq!(server.connections(), 1, "the connection serves again");
+    let streams: Vec<bool> = server
+        .requests()
+        .iter()
+        .map(|seen| serde_json::from_slice::<Value>(&seen.body).unwrap()["stream"] == true)
+        .collect();
+    assert_eq!(streams, [false, false, true]);
 }
 
 #[tokio::test]
@@ -201,7 +225,7 @@ async fn refusals_become_errors_and_our_key_is_never_told() {
     });
     let engine = engine(&server);
     assert_eq!(generate(&engine).await, ["Unavailable"]);
-    assert_eq!(generate(&engine).await, ["Full"]);
+    assert_eq!(generate(&engine).await, ["Full { retry_after: None }"]);
     assert_eq!(generate(&engine).await, ["ModelNotFound"]);
     for message in ["the engine refused the request", "bad stop"] {
         let Some(Err(EngineError::Rejected { message: got, .. })) = engine.generate(request()).next().await else {

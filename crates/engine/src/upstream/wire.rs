@@ -92,7 +92,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// Connects to the host of `uri` within `deadline`.
-    pub(crate) async fn open(connector: &Connector, uri: &Uri, deadline: Duration) -> Result<Self, WireError> {
+    pub(crate) async fn open(connector: &Connector, uri: &Uri, deadline: Duration) -> Result<Box<Self>, WireError> {
         let mut service = connector.0.clone();
         let connect = async {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await.map_err(WireError::Connect)?;
@@ -102,7 +102,8 @@ impl Wire {
             builder.handshake(io).await.map_err(WireError::Broken)
         };
         let (sender, connection) = tokio::time::timeout(deadline, connect).await.map_err(|_| WireError::TimedOut)??;
-        Ok(Self { sender, connection, is_closed: false, is_reused: false })
+        // It is handed from pool to request to answer and back: a pointer, not half a kilobyte.
+        Ok(Box::new(Self { sender, connection, is_closed: false, is_reused: false }))
     }
 
     /// True when it served an earlier request: its peer may have closed it meanwhile.
@@ -218,7 +219,7 @@ pub(crate) struct Answer {
 
 /// A connection that waits for its next request.
 struct Idle {
-    wire: Wire,
+    wire: Box<Wire>,
     /// The end of the last answer, if it was not there yet when the answer was complete (the last chunk of a chunked body).
     leftover: Option<Incoming>,
     leftover_bytes: usize,
@@ -270,7 +271,7 @@ impl Pool {
     }
 
     /// An idle connection that can be used at once.
-    pub(crate) fn take(&self) -> Option<Wire> {
+    pub(crate) fn take(&self) -> Option<Box<Wire>> {
         let now = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut index = idle.len();
@@ -290,7 +291,7 @@ impl Pool {
     }
 
     /// Gives a connection back once its answer is complete; `leftover` is the body if its end was not seen.
-    pub(crate) fn give(&self, wire: Wire, leftover: Option<Incoming>) {
+    pub(crate) fn give(&self, wire: Box<Wire>, leftover: Option<Incoming>) {
         if wire.is_closed && leftover.is_none() {
             return;
         }

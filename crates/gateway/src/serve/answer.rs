@@ -10,6 +10,7 @@ use http_body::Frame;
 use rempart_domain::ReasonCode;
 use tokio::time::Sleep;
 
+use crate::body::GeneratedBody;
 use crate::refusal::Refusal;
 use crate::serve::generation::{End, Look, Phase, Subscription, WakeOn};
 use crate::wire::openai::{AnswerWriter, Head, StreamWriter, push_keep_alive};
@@ -110,6 +111,14 @@ impl<W: Writer> GenerationBody<W> {
     }
 }
 
+impl<W> std::fmt::Debug for GenerationBody<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GenerationBody").field("is_over", &self.is_over).finish_non_exhaustive()
+    }
+}
+
+impl<W: Writer> GeneratedBody for GenerationBody<W> {}
+
 impl<W: Writer> http_body::Body for GenerationBody<W> {
     type Data = Bytes;
     type Error = std::convert::Infallible;
@@ -173,6 +182,21 @@ pub async fn begin(subscription: &mut Subscription, patience: Duration) -> Begin
         Some(refusal) => Begin::Refused(refusal),
         None => Begin::Head,
     }
+}
+
+/// The bytes of an answer that is over already: its length is known, so head and body leave together.
+pub(crate) fn written_whole<W: Writer>(
+    subscription: &mut Subscription,
+    writer: &mut W,
+    observation: &crate::observe::Observation,
+) -> Option<Bytes> {
+    let look = subscription.try_look_at_end()?;
+    if let Some(End::Failed(refusal)) = &look.end {
+        observation.refused(refusal.reason);
+    }
+    let mut out = Vec::with_capacity(768);
+    writer.push(&mut out, &look);
+    Some(out.into())
 }
 
 /// Waits for the whole generation and hands over its text and end: for callers without a stream (forms).

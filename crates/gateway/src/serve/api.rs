@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body as AxumBody;
 use axum::extract::Path;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -13,25 +12,29 @@ use rempart_engine::EmbedRequest;
 use serde_json::json;
 
 use crate::admit::{Want, cohort_of};
+use crate::body::Body;
 use crate::refusal::Refusal;
 use crate::routes::Dialect;
-use crate::serve::answer::{Begin, GenerationBody, WholeAnswer, Writer, begin};
+use crate::serve::answer::{Begin, GenerationBody, WholeAnswer, Writer, begin, written_whole};
 use crate::serve::generation::{Generation, Kind, Subscription, WakeOn};
-use crate::serve::{Answer, Call, drive, json};
+use crate::serve::{Answer, Call, Generated, drive, json};
 use crate::wire::openai::{Head, StreamWriter, push_usage, refusal_of};
 use crate::wire::parse::{Call as Asking, parse_generate, parse_members};
 
+/// Headers of an answer: three of its own, and the common ones with the rates.
+const HEADERS: usize = 12;
+
 /// `POST …/chat/completions`.
-pub async fn chat(call: Call, body: Bytes) -> Answer {
+pub(crate) async fn chat(call: Call, body: Bytes) -> Generated {
     generate(call, &body, Asking::Chat).await
 }
 
 /// `POST …/completions`.
-pub async fn completions(call: Call, body: Bytes) -> Answer {
+pub(crate) async fn completions(call: Call, body: Bytes) -> Generated {
     generate(call, &body, Asking::Completions).await
 }
 
-async fn generate(call: Call, body: &[u8], asking: Asking) -> Answer {
+async fn generate(call: Call, body: &[u8], asking: Asking) -> Generated {
     let (gateway, ctx) = (&call.gateway, &call.ctx);
     let asked = parse_generate(asking, body)?;
     let owner = call.account()?;
@@ -49,6 +52,7 @@ async fn generate(call: Call, body: &[u8], asking: Asking) -> Answer {
         includes_usage: asked.includes_usage,
         is_deepseek: ctx.route.dialect == Dialect::DeepSeek,
     };
+    gateway.metering.recall_key(ctx, &gateway.store, &gateway.key_lookups).await?;
     let plan = drive::plan(&call, asked, &generation)?;
     let wake_on = if is_stream { WakeOn::News } else { WakeOn::StartAndEnd };
     let mut subscription = generation.subscribe(0, wake_on);
@@ -58,23 +62,48 @@ async fn generate(call: Call, body: &[u8], asking: Asking) -> Answer {
     match begin(&mut subscription, Duration::from_millis(patience)).await {
         Begin::Refused(refusal) => Err(refusal),
         Begin::Head if is_stream => {
-            Ok(streaming(&call, subscription, StreamWriter::new(head), "text/event-stream; charset=utf-8"))
+            Ok(generated(&call, subscription, StreamWriter::new(head), "text/event-stream; charset=utf-8"))
         }
-        Begin::Head => Ok(streaming(&call, subscription, WholeAnswer::new(head), "application/json")),
+        Begin::Head => {
+            let mut writer = WholeAnswer::new(head);
+            Ok(match written_whole(&mut subscription, &mut writer, &ctx.observation) {
+                Some(bytes) => with_headers(Body::full(bytes), "application/json"),
+                None => generated(&call, subscription, writer, "application/json"),
+            })
+        }
     }
 }
 
 /// 200 with a body that reads the generation.
+fn generated<W: Writer>(
+    call: &Call,
+    subscription: Subscription,
+    writer: W,
+    content_type: &'static str,
+) -> Response<Body> {
+    with_headers(Body::generated(reading(call, subscription, writer)), content_type)
+}
+
+/// The same, for a handler that the router calls.
 pub(crate) fn streaming<W: Writer>(
     call: &Call,
     subscription: Subscription,
     writer: W,
     content_type: &'static str,
-) -> Response<AxumBody> {
+) -> Response<axum::body::Body> {
+    with_headers(axum::body::Body::new(reading(call, subscription, writer)), content_type)
+}
+
+fn reading<W: Writer>(call: &Call, subscription: Subscription, writer: W) -> GenerationBody<W> {
     let keep_alive = Duration::from_millis(call.gateway.limits.keep_alive_ms);
-    let body = GenerationBody::new(subscription, writer, keep_alive, Arc::clone(&call.ctx.observation));
-    let mut response = Response::new(AxumBody::new(body));
+    GenerationBody::new(subscription, writer, keep_alive, Arc::clone(&call.ctx.observation))
+}
+
+fn with_headers<B>(body: B, content_type: &'static str) -> Response<B> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
+    // Room for those that every answer carries.
+    headers.reserve(HEADERS);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // A proxy that gathers a stream before passing it on would undo it.
@@ -105,6 +134,7 @@ pub async fn embeddings(call: Call, body: Bytes) -> Answer {
     }
     let lane = drive::choose_lane(gateway, &route.candidates)?;
     let input = TokenCount(u32::try_from(body.len().div_ceil(3)).unwrap_or(u32::MAX));
+    gateway.metering.recall_key(&call.ctx, &gateway.store, &gateway.key_lookups).await?;
     let (mut reserved, _, _) = gateway.metering.reserve(&call.ctx, &route.model, input, TokenCount(0))?;
     // Texts to embed wait in the same line as prompts: an engine has one capacity, and members' part of it is kept.
     let owner = call.account()?;

@@ -1,7 +1,8 @@
 //! Drives a generation: reserve, admission, engine, settle. One task each, independent of who listens.
 //!
-//! What must stay true: nothing starts without a hold and a permit; both are given back however it ends; a stop takes effect within
-//! one step of the engine, because the engine's stream is dropped.
+//! An engine that is full, starting or gone before it told anything is left, and the next that serves the model is asked, through its own
+//! queue. What must stay true: nothing starts without a hold and a permit; both are given back however it ends; a stop takes effect within
+//! one step of the engine, because the engine's stream is dropped; nothing is asked twice once a piece of an answer was told.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +32,8 @@ const TRIES_MAX: usize = 8;
 pub struct Plan {
     gateway: Arc<Gateway>,
     generation: Arc<Generation>,
-    lane: Arc<Lane>,
+    /// Who is asked, in this order.
+    lanes: Vec<Arc<Lane>>,
     request: Arc<GenerateRequest>,
     want: Want,
     reserved: Reserved,
@@ -64,12 +66,14 @@ pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<P
     {
         return Err(Refusal { param: Some("model".into()), ..ReasonCode::ModelNotFound.into() });
     }
-    let lane = choose_lane(gateway, &route.candidates)?;
+    let lanes = order_lanes(gateway, &route.candidates)?;
+    let lane = lanes.first().ok_or(ReasonCode::Internal)?;
     let request = GenerateRequest {
         model: route.model,
         prompt: asked.prompt,
         max_tokens: asked.max_tokens,
         sampling: asked.sampling,
+        is_whole: !asked.is_stream,
         is_json_object: asked.is_json_object,
         extra: asked.extra,
         account: ctx.principal.account,
@@ -77,7 +81,7 @@ pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<P
         prefill_slice: None,
     };
     let input = lane.engine.estimate(&request).input;
-    let context_len = context_len_of(&lane, &request.model);
+    let context_len = context_len_of(lane, &request.model);
     let caps = caps_of(gateway, ctx.band);
     if input > caps.input {
         let message = format!("prompts of newcomers are limited to about {} tokens now", caps.input.0);
@@ -104,7 +108,7 @@ pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<P
     Ok(Plan {
         gateway: Arc::clone(gateway),
         generation: Arc::clone(generation),
-        lane,
+        lanes,
         request: Arc::new(request),
         want,
         reserved,
@@ -115,17 +119,26 @@ pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<P
     })
 }
 
-/// The first candidate that is ready; else the best refusal.
+/// The candidates that are ready, in fallback order; the best refusal if none is.
+pub(super) fn order_lanes(
+    gateway: &Gateway,
+    candidates: &[Arc<dyn rempart_engine::Engine>],
+) -> Result<Vec<Arc<Lane>>, Refusal> {
+    let lanes = || candidates.iter().filter_map(|engine| gateway.lane_of(engine.name()));
+    let ready: Vec<_> = lanes().filter(|lane| lane.engine.status() == EngineStatus::Ready).map(Arc::clone).collect();
+    if !ready.is_empty() {
+        return Ok(ready);
+    }
+    let is_loading = lanes().any(|lane| lane.engine.status() == EngineStatus::Loading);
+    Err(if is_loading { ReasonCode::EngineStarting } else { ReasonCode::EngineUnavailable }.into())
+}
+
+/// The first of [`order_lanes`].
 pub(super) fn choose_lane(
     gateway: &Gateway,
     candidates: &[Arc<dyn rempart_engine::Engine>],
 ) -> Result<Arc<Lane>, Refusal> {
-    let lanes = || candidates.iter().filter_map(|engine| gateway.lane_of(engine.name()));
-    if let Some(lane) = lanes().find(|lane| lane.engine.status() == EngineStatus::Ready) {
-        return Ok(Arc::clone(lane));
-    }
-    let is_loading = lanes().any(|lane| lane.engine.status() == EngineStatus::Loading);
-    Err(if is_loading { ReasonCode::EngineStarting } else { ReasonCode::EngineUnavailable }.into())
+    order_lanes(gateway, candidates)?.into_iter().next().ok_or_else(|| ReasonCode::Internal.into())
 }
 
 /// Tokens of prompt and answer together that the engine takes for a model.
@@ -167,7 +180,8 @@ impl Plan {
     /// Runs it as a task of its own.
     pub fn start(self) {
         let tasks = self.gateway.tasks.clone();
-        tasks.spawn_light(self.run());
+        // Boxed before it is handed on: what holds a whole generation is moved once.
+        tasks.spawn_light(Box::pin(self.run()));
     }
 
     async fn run(mut self) {
@@ -181,60 +195,89 @@ impl Plan {
         generation.finish(end);
     }
 
-    /// Until it ends, or its time to start is over: what was lent and taken back before its first byte stands in line again.
+    /// Asks the engines in their order; when none took it up, what the first one said is told.
     async fn run_to_end(mut self) -> End {
-        let patience = self.want.wait_max;
-        let began = Instant::now();
-        for _ in 0..TRIES_MAX {
-            if let Some(end) = self.run_once().await {
-                return end;
+        let mut refused: Option<Refusal> = None;
+        for lane in std::mem::take(&mut self.lanes) {
+            if refused.is_some() {
+                if lane.engine.status() != EngineStatus::Ready {
+                    continue;
+                }
+                self.want.input = lane.engine.estimate(&self.request).input;
             }
-            let passed = Millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
-            self.want.wait_max = patience.since(passed);
-            self.generation.set_queued(0, None);
+            match self.ask(&lane).await {
+                Ok(end) => return end,
+                Err(refusal) => refused = refused.or(Some(refusal)),
+            }
         }
-        End::Failed(ReasonCode::Overloaded.into())
+        End::Failed(refused.unwrap_or_else(|| ReasonCode::EngineUnavailable.into()))
     }
 
-    /// `None`: the capacity was borrowed, and a member needed it before a byte was said.
-    async fn run_once(&mut self) -> Option<End> {
+    /// One engine, until it ends or its time to start is over: what was lent and taken back before its first byte stands in line again. A
+    /// refusal means that another engine may be asked.
+    async fn ask(&mut self, lane: &Arc<Lane>) -> Result<End, Refusal> {
+        for _ in 0..TRIES_MAX {
+            if let Some(end) = self.ask_once(lane).await? {
+                return Ok(end);
+            }
+            self.generation.set_queued(0, None);
+        }
+        Ok(End::Failed(ReasonCode::Overloaded.into()))
+    }
+
+    /// The engine's queue, its work, the bill. `None`: the capacity was borrowed, and a member needed it before a byte was said.
+    async fn ask_once(&mut self, lane: &Arc<Lane>) -> Result<Option<End>, Refusal> {
         let cancelled = self.generation.cancelled().clone();
+        let waited = Millis(u64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let want = Want { wait_max: self.want.wait_max.since(waited), ..self.want };
         let acquired = tokio::select! {
             biased;
-            acquired = self.lane.acquire(self.want, &self.generation) => acquired,
+            acquired = lane.acquire(want, &self.generation) => acquired,
             () = cancelled.cancelled() => {
                 self.note_conduct(Act::Left);
-                return Some(stopped(Usage::default()));
+                return Ok(Some(stopped(Usage::default())));
             }
         };
         let mut permit = match acquired {
             Ok(permit) => permit,
+            Err(refusal) if refusal.reason == ReasonCode::Overloaded => return Err(refusal),
             Err(refusal) => {
                 if is_for_excess(&refusal) {
                     self.note_conduct(Act::Refused);
                 }
-                return Some(End::Failed(refusal));
+                return Ok(Some(End::Failed(refusal)));
             }
         };
         let estimate = weight(self.want.input, self.want.output_cap.min(self.want.output_expected));
         self.note_conduct(Act::Began(estimate));
+        if self.request.is_asked_whole() {
+            permit.comes_whole();
+        }
         Arc::make_mut(&mut self.request).prefill_slice = permit.prefill_slice;
         self.observation.waited(permit.waited);
         self.generation.set_admitted();
         let revoked = permit.revoked.clone();
         let end = tokio::select! {
             biased;
-            end = self.work(&mut permit) => end,
-            () = cancelled.cancelled() => stopped(permit.usage()),
-            () = revoked.cancelled() => End::Finished {
+            end = self.work(lane, &mut permit) => end,
+            () = cancelled.cancelled() => Ok(stopped(permit.usage())),
+            () = revoked.cancelled() => Ok(End::Finished {
                 reason: FinishReason::InsufficientSystemResource,
                 usage: permit.usage(),
                 is_stopped: false,
-            },
+            }),
+        };
+        let end = match end {
+            Ok(end) => end,
+            Err(refusal) => {
+                // Nothing was done here: another engine begins anew.
+                self.note_conduct(Act::Settled(-estimate));
+                return Err(refusal);
+            }
         };
         let was_cut = matches!(end, End::Finished { reason: FinishReason::InsufficientSystemResource, .. });
         if was_cut && !permit.has_begun() && revoked.is_cancelled() {
-            return None;
+            return Ok(None);
         }
         let mut usage = permit.usage();
         if usage.input == TokenCount(0) && matches!(end, End::Finished { is_stopped: true, .. }) {
@@ -248,7 +291,7 @@ impl Plan {
         }
         self.reserved.set_usage(usage);
         self.observation.tokens(usage.input.0, usage.output.0);
-        Some(end)
+        Ok(Some(end))
     }
 
     /// What a member's conduct is judged by; strangers are none's.
@@ -258,23 +301,24 @@ impl Plan {
         }
     }
 
-    /// Reads the engine's stream to its end.
-    async fn work(&self, permit: &mut Permit) -> End {
-        let mut events = self.lane.engine.generate(Arc::clone(&self.request));
+    /// Reads the engine's stream to its end; a refusal if it told nothing and another engine may be asked.
+    async fn work(&self, lane: &Lane, permit: &mut Permit) -> Result<End, Refusal> {
+        let mut events = lane.engine.generate(Arc::clone(&self.request));
         let spool_max = usize::try_from(self.gateway.limits.spool_bytes).unwrap_or(usize::MAX);
         let first_token = Duration::from_millis(self.gateway.limits.first_token_ms);
-        let mut has_output = false;
+        let (mut is_taken_up, mut has_output) = (false, false);
         loop {
             let next = if has_output {
                 events.next().await
             } else {
                 match tokio::time::timeout(first_token, events.next()).await {
                     Ok(next) => next,
-                    Err(_) => return End::Failed(ReasonCode::EngineUnavailable.into()),
+                    Err(_) => return Ok(End::Failed(ReasonCode::EngineUnavailable.into())),
                 }
             };
             match next {
                 Some(Ok(EngineEvent::Started { input })) => {
+                    is_taken_up = true;
                     if let Some(input) = input {
                         permit.true_up(input);
                     }
@@ -288,25 +332,29 @@ impl Plan {
                     permit.progress(delta.tokens.max(TokenCount(1)));
                     if !self.generation.push(delta, spool_max) {
                         // The reader takes nothing: the engine is not held for it.
-                        return End::Finished {
+                        return Ok(End::Finished {
                             reason: FinishReason::InsufficientSystemResource,
                             usage: permit.usage(),
                             is_stopped: false,
-                        };
+                        });
                     }
                 }
                 Some(Ok(EngineEvent::Finished { reason, usage })) => {
                     permit.set_usage(usage);
-                    return End::Finished { reason, usage, is_stopped: false };
+                    return Ok(End::Finished { reason, usage, is_stopped: false });
                 }
-                Some(Err(error)) => return End::Failed(self.failure(&error)),
-                None => return End::Failed(ReasonCode::EngineRestarted.into()),
+                Some(Err(error)) => {
+                    tracing::debug!(engine.name = lane.engine.name(), error = %error, "generation failed");
+                    let refusal = self.refusal(&error);
+                    let may_ask_on = !is_taken_up && error.may_be_asked_elsewhere();
+                    return if may_ask_on { Err(refusal) } else { Ok(End::Failed(refusal)) };
+                }
+                None => return Ok(End::Failed(ReasonCode::EngineRestarted.into())),
             }
         }
     }
 
-    fn failure(&self, error: &EngineError) -> Refusal {
-        tracing::debug!(engine = self.lane.engine.name(), error = %error, "generation failed");
+    fn refusal(&self, error: &EngineError) -> Refusal {
         let refusal = refusal_of(error);
         match &self.request.prompt {
             Prompt::Text(_) if refusal.param.as_deref() == Some("messages") => {

@@ -443,6 +443,20 @@ impl Subscription {
         Poll::Ready(look)
     }
 
+    /// Everything that was not taken yet, if it is over.
+    pub fn try_look_at_end(&mut self) -> Option<Look> {
+        let mut state = self.generation.state();
+        if state.end.is_none() || self.has_seen_end {
+            return None;
+        }
+        let last_event = state.first_event + state.spool.len() as u64;
+        let look = self.take(&mut state, last_event);
+        drop(state);
+        self.next_event = look.next_event;
+        self.has_seen_end = true;
+        Some(look)
+    }
+
     fn take(&self, state: &mut State, last_event: u64) -> Look {
         let deltas: Vec<Delta> = if self.generation.kind == Kind::Api {
             let skip = usize::try_from(self.next_event.saturating_sub(state.first_event)).unwrap_or(usize::MAX);

@@ -172,7 +172,12 @@ pub async fn usage(call: Call, Query(span): Query<Span>) -> Answer {
         .iter()
         .map(|d| json!({ "day": day_text(d.day), "requests": d.requests, "input_tokens": d.input, "output_tokens": d.output }))
         .collect();
-    let budget = call.ctx.key.as_ref().and_then(|k| k.budget_tokens).map(|limit| json!({ "tokens_per_day": limit }));
+    let metering = &call.gateway.metering;
+    metering.recall_key(&call.ctx, &call.gateway.store, &call.gateway.key_lookups).await?;
+    let budget = call.ctx.key.as_ref().and_then(|key| {
+        let (days, spent) = metering.spent_by_key(key.id);
+        key.budget_tokens.map(|limit| json!({ "tokens": limit, "spent": spent, "days": days }))
+    });
     json(StatusCode::OK, &json!({ "data": data, "budget": budget }))
 }
 

@@ -37,10 +37,13 @@ use tower_service::Service;
 use crate::Gateway;
 use crate::body::Body;
 use crate::ctx::{Ctx, Side};
-use crate::memory;
 use crate::refusal::Refusal;
 use crate::respond;
 use crate::routes::{BodyLimit, Handler, TABLE};
+use crate::{discard, memory};
+
+/// What a handler of generated text answers with.
+pub(crate) type Generated = Result<Response<Body>, Refusal>;
 
 /// What a handler answers with.
 pub type Answer = Result<Response<axum::body::Body>, Refusal>;
@@ -179,18 +182,23 @@ pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming:
         Err(refusal) => return respond::refuse(gateway, &ctx, &parts, refusal),
     };
     let head = Arc::new(parts);
+    let room = Arc::new(room);
+    let call = Call { gateway: Arc::clone(gateway), ctx: Arc::clone(&ctx), head: Arc::clone(&head), room };
+    // The table has found the route; for the one that is asked most, axum's router would only find it again.
+    if ctx.route.handler == Handler::Chat {
+        let answer = api::chat(call, body).await;
+        return answer.unwrap_or_else(|refusal| respond::refuse(gateway, &ctx, &head, refusal));
+    }
     let mut request = Request::new(axum::body::Body::from(body));
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = head.uri.clone();
     *request.headers_mut() = head.headers.clone();
-    let room = Arc::new(room);
-    let call = Call { gateway: Arc::clone(gateway), ctx: Arc::clone(&ctx), head: Arc::clone(&head), room };
     request.extensions_mut().insert(call);
     let mut router = match ctx.conn.side {
         Side::Public => PUBLIC.clone(),
         Side::Console => CONSOLE.clone(),
     };
-    let result: Result<_, Infallible> = Service::call(&mut router, request).await;
+    let result: Result<_, Infallible> = Box::pin(Service::call(&mut router, request)).await;
     let mut response = match result {
         Ok(response) => response,
         Err(never) => match never {},
@@ -216,7 +224,7 @@ async fn read_body(
     gateway: &Gateway,
     ctx: &Ctx,
     parts: &Parts,
-    incoming: Incoming,
+    mut incoming: Incoming,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
     let max = match ctx.route.body {
         BodyLimit::None => return Ok((Bytes::new(), None)),
@@ -225,6 +233,7 @@ async fn read_body(
     };
     let said = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|len| len > max) {
+        discard::take(gateway, parts, incoming, ctx.principal.is_known());
         return Err(ReasonCode::TooLarge.into());
     }
     if said == Some(0) {
@@ -233,14 +242,23 @@ async fn read_body(
     let mut room = gateway.body_memory.try_take(ctx.band, said.unwrap_or(max)).ok_or(ReasonCode::Overloaded)?;
     let deadline = Duration::from_millis(gateway.limits.body_deadline_ms);
     let max = usize::try_from(max).unwrap_or(usize::MAX);
-    let body = tokio::time::timeout(deadline, collect(incoming, max))
+    let collected = tokio::time::timeout(deadline, collect(&mut incoming, max))
         .await
-        .unwrap_or_else(|_| Err(Refusal::new(ReasonCode::BadParameter, "the body did not arrive in time")))?;
+        .unwrap_or_else(|_| Err(Refusal::new(ReasonCode::BadParameter, "the body did not arrive in time")));
+    let body = match collected {
+        Ok(body) => body,
+        Err(refusal) => {
+            if refusal.reason == ReasonCode::TooLarge {
+                discard::take(gateway, parts, incoming, ctx.principal.is_known());
+            }
+            return Err(refusal);
+        }
+    };
     memory::shrink(&mut room, body.len());
     Ok((body, Some(room)))
 }
 
-async fn collect(mut incoming: Incoming, max: usize) -> Result<Bytes, Refusal> {
+async fn collect(incoming: &mut Incoming, max: usize) -> Result<Bytes, Refusal> {
     let mut first: Option<Bytes> = None;
     let mut gathered = BytesMut::new();
     while let Some(frame) = incoming.frame().await {

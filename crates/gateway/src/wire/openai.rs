@@ -292,7 +292,10 @@ pub fn refusal_of(error: &rempart_engine::EngineError) -> Refusal {
         E::Unavailable | E::Protocol(_) => ReasonCode::EngineUnavailable.into(),
         E::Starting => ReasonCode::EngineStarting.into(),
         E::Restarted => ReasonCode::EngineRestarted.into(),
-        E::Full => ReasonCode::Overloaded.into(),
+        E::Full { retry_after } => {
+            let refusal = Refusal::from(ReasonCode::Overloaded);
+            Refusal { retry_after: retry_after.or(refusal.retry_after), ..refusal }
+        }
         E::ModelNotFound => Refusal { param: Some("model".into()), ..ReasonCode::ModelNotFound.into() },
         E::ContextLength { input, context_len } => Refusal {
             param: Some("messages".into()),

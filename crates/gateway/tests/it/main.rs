@@ -15,6 +15,7 @@ mod accounts;
 mod api;
 mod branches;
 mod chat;
+mod endings;
 mod hostile;
 mod listener;
 mod owners;

@@ -41,6 +41,8 @@ pub struct Setup {
     pub registration: GateLevel,
     pub engine: ScriptedOptions,
     pub cors_origins: Vec<String>,
+    /// Asked before the scripted one.
+    pub first: Vec<Arc<dyn Engine>>,
 }
 
 impl Default for Setup {
@@ -50,6 +52,7 @@ impl Default for Setup {
             registration: GateLevel::Open,
             engine: engine_options(8, 100_000),
             cors_origins: Vec::new(),
+            first: Vec::new(),
         }
     }
 }
@@ -81,7 +84,8 @@ impl World {
         let tasks = Tasks::default();
         let engine = ScriptedEngine::new(setup.engine);
         tasks.spawn("engine", Arc::clone(&engine).run(tasks.stopping()));
-        let engines: Vec<Arc<dyn Engine>> = vec![Arc::clone(&engine) as Arc<dyn Engine>];
+        let mut engines: Vec<Arc<dyn Engine>> = setup.first;
+        engines.push(Arc::clone(&engine) as Arc<dyn Engine>);
         let listener = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let console = listen::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();

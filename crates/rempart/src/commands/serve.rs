@@ -1,7 +1,7 @@
 //! `serve`: from a configuration to a platform that answers, and back to nothing when it is told to stop.
 //!
 //! What must stay true: the order on stdout (`rempart`, `public`, `console`, `operator`, `ready`); the folder is locked and every port
-//! bound before the store is opened; `run.json` appears after the ports answer and goes with the process; the first signal drains, the
+//! bound before the store is opened, and say `starting` until it is; `run.json` appears after the ports answer and goes with the process; the first signal drains, the
 //! second ends at once.
 
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rempart_domain::{GateLevel, UnixSeconds};
-use rempart_gateway::{Gateway, GatewayConfig, Parts, StandingRules, Tasks, listen};
+use rempart_gateway::{Gateway, GatewayConfig, Parts, StandingRules, Tasks, listen, starting};
 use rempart_identity::random;
 use rempart_store::LinkPurpose;
 use tokio::net::TcpListener;
@@ -75,23 +75,14 @@ async fn serve(scene: &Scene, is_listen_given: bool) -> Result<ExitCode, Failure
     let Some(_lock) = folder.try_lock()? else { return Err(folder.taken()) };
     let _run_files = RunFiles(folder);
     let ports = bind(config, is_listen_given)?;
-    let mut platform = Platform::open(config, folder).await?;
-    platform.public_url.clone_from(&ports.public_url);
-    platform.warm_up(config.limits.platform.known_keys).await?;
-    let cut = platform.store.cut_streaming_messages().await.map_err(|error| store_failure(&error))?;
-    if cut > 0 {
-        tracing::info!(messages = cut, "answers that the last process did not finish are marked as cut");
-    }
-    let platform = Arc::new(platform);
     let tasks = Tasks::default();
-    let fleet = engines::build(config)?;
-    let gateway = Gateway::new(parts(config, &platform, &fleet, &ports, &tasks)?);
-    gateway.restore_budgets().await.map_err(|error| store_failure(&error))?;
-    let control = admin::listen(folder)?;
-    tasks.spawn("control socket", admin::serve(control, Arc::clone(&platform), tasks.stopping()));
-    tasks.spawn("sweep", sweep(Arc::clone(&platform), tasks.stopping()));
-    fleet.start(&tasks);
-    let operator_link = operator_link(&platform, &ports.console_url).await?;
+    let (platform, gateway, operator_link) = {
+        let listeners: Vec<&TcpListener> = ports.public.iter().chain([&ports.console]).collect();
+        tokio::select! {
+            opened = Box::pin(open(config, folder, &ports, &tasks)) => opened?,
+            never = starting::answer(&listeners, config.limits.gateway.connections_late) => match never {},
+        }
+    };
     let run_file = RunFile {
         pid: std::process::id(),
         public: ports.addresses.iter().map(|address| format!("http://{address}")).collect(),
@@ -107,6 +98,32 @@ async fn serve(scene: &Scene, is_listen_given: bool) -> Result<ExitCode, Failure
     let code = stop(&gateway, &tasks, &mut signals).await;
     platform.store.close().await;
     Ok(code)
+}
+
+/// Everything between bound ports and open doors; the ports say `starting` meanwhile.
+async fn open(
+    config: &Config,
+    folder: &DataFolder,
+    ports: &Ports,
+    tasks: &Tasks,
+) -> Result<(Arc<Platform>, Arc<Gateway>, Option<String>), Failure> {
+    let mut platform = Platform::open(config, folder).await?;
+    platform.public_url.clone_from(&ports.public_url);
+    platform.warm_up(config.limits.platform.known_keys).await?;
+    let cut = platform.store.cut_streaming_messages().await.map_err(|error| store_failure(&error))?;
+    if cut > 0 {
+        tracing::info!(messages = cut, "answers that the last process did not finish are marked as cut");
+    }
+    let platform = Arc::new(platform);
+    let fleet = engines::build(config)?;
+    let gateway = Gateway::new(parts(config, &platform, &fleet, ports, tasks)?);
+    gateway.restore_budgets().await.map_err(|error| store_failure(&error))?;
+    let control = admin::listen(folder)?;
+    tasks.spawn("control socket", admin::serve(control, Arc::clone(&platform), tasks.stopping()));
+    tasks.spawn("sweep", sweep(Arc::clone(&platform), tasks.stopping()));
+    fleet.start(tasks);
+    let operator_link = operator_link(&platform, &ports.console_url).await?;
+    Ok((platform, gateway, operator_link))
 }
 
 /// Removes what only a running platform has, whichever way it ends; made while the lock is held.

@@ -128,9 +128,9 @@ on_both! {
         let of = |account, key| day.iter().find(|d| (d.account, d.key) == (account, key)).map(|d| (d.requests, d.tokens));
         assert_eq!(day.len(), 3);
         assert_eq!((of(ada, Some(new.id)), of(ada, None)), (Some((2, 60)), Some((2, 600))));
-        assert_eq!(store.budget_spent(ada, None).await.unwrap(), 666);
-        assert_eq!(store.budget_spent(ada, Some(new.id)).await.unwrap(), 66);
-        assert_eq!(store.budget_spent(AccountId::from_bits(1), None).await.unwrap(), 0);
+        assert_eq!(store.budget_spent(ada).await.unwrap(), 666);
+        assert_eq!(store.budget_spent_by_key(ada, new.id, Day(0)).await.unwrap(), 66);
+        assert_eq!(store.budget_spent(AccountId::from_bits(1)).await.unwrap(), 0);
     }
 
     async fn a_link_is_taken_by_one_caller_only_and_never_late(fx: Fixture) {

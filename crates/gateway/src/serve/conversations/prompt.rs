@@ -189,6 +189,7 @@ impl<'a> Scale<'a> {
             prompt: Prompt::Chat(Sensitive::new(messages)),
             max_tokens: None,
             sampling: Sampling::default(),
+            is_whole: false,
             is_json_object: false,
             extra: Vec::new(),
             account: None,
