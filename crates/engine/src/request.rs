@@ -76,6 +76,17 @@ pub struct GenerateRequest {
     pub prefill_slice: Option<TokenCount>,
 }
 
+impl GenerateRequest {
+    /// Longest answer that is asked for in one piece when the caller wants it so. It costs a quarter of the events of a stream; but of a
+    /// longer one we want to see that it comes, count it while it comes, and keep what came when it is cut.
+    pub const WHOLE_TOKENS_MAX: TokenCount = TokenCount(16);
+
+    /// Whether an engine that is asked over a network is asked for the answer in one piece.
+    pub fn is_asked_whole(&self) -> bool {
+        self.is_whole && self.max_tokens.is_some_and(|most| most <= Self::WHOLE_TOKENS_MAX)
+    }
+}
+
 /// Texts to embed.
 #[derive(Debug, Clone)]
 pub struct EmbedRequest {

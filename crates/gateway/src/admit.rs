@@ -92,6 +92,8 @@ pub struct Permit {
     started: Millis,
     /// Of its prompt, as far as is known.
     input: TokenCount,
+    /// Its first token tells how fast a prompt is read.
+    is_paced: bool,
     /// When the last token came.
     last_token: Option<Millis>,
     /// In slices of how many tokens the engine reads the prompt.
@@ -182,6 +184,7 @@ impl Lane {
             usage: Usage::default(),
             started: self.clock.now(),
             input: want.input,
+            is_paced: true,
             last_token: None,
             prefill_slice: granted.prefill_slice,
             revoked,
@@ -366,7 +369,7 @@ impl Permit {
             Some(last) => inner.controller.observe_gap(Millis(now.since(last).0 / u64::from(output.0.max(1)))),
             None => {
                 let (tokens, took) = (u64::from(self.input.0), now.since(self.started));
-                if let Some(pace) = &mut inner.prefill {
+                if let Some(pace) = inner.prefill.as_mut().filter(|_| self.is_paced) {
                     pace.observe(now, tokens, took);
                 }
             }
@@ -374,6 +377,14 @@ impl Permit {
         let mut decisions = std::mem::take(&mut inner.decisions);
         inner.machine.progress(now, self.ticket, output, &mut decisions);
         self.lane.carry_out(inner, decisions, now);
+<<<<<<< HEAD
+=======
+    }
+
+    /// Its answer comes in one piece: when it comes tells nothing of how fast a prompt is read.
+    pub(crate) const fn comes_whole(&mut self) {
+        self.is_paced = false;
+>>>>>>> core
     }
 
     /// What it cost in the end.

@@ -143,6 +143,7 @@ pub(crate) fn request(prompt: Prompt) -> GenerateRequest {
         prompt,
         max_tokens: Some(TokenCount(64)),
         sampling: Sampling { temperature: Some(0.0), ..Sampling::default() },
+        is_whole: false,
         is_json_object: false,
         extra: Vec::new(),
         account: Some(AccountId::from_bits(1)),

@@ -55,15 +55,6 @@ const ENGINE_INTERNAL: &[&str] = &[
     "data_parallel_rank",
 ];
 
-/// Longest answer that is asked for in one piece when the caller wants it so. It costs a quarter of the events of a stream; but of a longer
-/// one we want to see that it comes, count it while it comes, and keep what came when it is cut.
-const WHOLE_TOKENS_MAX: u32 = 16;
-
-/// Whether the answer is asked for in one piece.
-fn is_asked_whole(request: &GenerateRequest) -> bool {
-    request.is_whole && request.max_tokens.is_some_and(|most| most.0 <= WHOLE_TOKENS_MAX)
-}
-
 /// Writes the body of `/chat/completions` or `/completions`.
 pub(super) fn write_generate(request: &GenerateRequest, priority: Priority) -> Vec<u8> {
     let extra_bytes: usize = request.extra.iter().map(|(key, value)| key.len() + value.expose().get().len() + 4).sum();
@@ -74,7 +65,7 @@ pub(super) fn write_generate(request: &GenerateRequest, priority: Priority) -> V
         Prompt::Chat(messages) => body.raw("messages", messages.expose()),
         Prompt::Text(text) => body.field("prompt", text.expose()),
     }
-    body.0.extend_from_slice(if is_asked_whole(request) {
+    body.0.extend_from_slice(if request.is_asked_whole() {
         b",\"stream\":false"
     } else {
         b",\"stream\":true,\"stream_options\":{\"include_usage\":true}"

@@ -251,6 +251,9 @@ impl Plan {
         };
         let estimate = weight(self.want.input, self.want.output_cap.min(self.want.output_expected));
         self.note_conduct(Act::Began(estimate));
+        if self.request.is_asked_whole() {
+            permit.comes_whole();
+        }
         Arc::make_mut(&mut self.request).prefill_slice = permit.prefill_slice;
         self.observation.waited(permit.waited);
         self.generation.set_admitted();

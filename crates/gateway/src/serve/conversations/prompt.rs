@@ -196,6 +196,7 @@ impl<'a> Scale<'a> {
             prompt: Prompt::Chat(Sensitive::new(messages)),
             max_tokens: None,
             sampling: Sampling::default(),
+            is_whole: false,
             is_json_object: false,
             is_whole: false,
             extra: Vec::new(),
