@@ -377,14 +377,11 @@ impl Permit {
         let mut decisions = std::mem::take(&mut inner.decisions);
         inner.machine.progress(now, self.ticket, output, &mut decisions);
         self.lane.carry_out(inner, decisions, now);
-<<<<<<< HEAD
-=======
     }
 
     /// Its answer comes in one piece: when it comes tells nothing of how fast a prompt is read.
     pub(crate) const fn comes_whole(&mut self) {
         self.is_paced = false;
->>>>>>> core
     }
 
     /// What it cost in the end.
