@@ -21,6 +21,7 @@ mod types;
 
 #[cfg(feature = "baselines")]
 pub mod baseline;
+pub mod cohort;
 pub mod controller;
 pub mod lane;
 pub mod prefill;

@@ -79,6 +79,11 @@ impl Machine {
 
     /// Decides over a new request. Decisions on others (starts, refusals, revocations) are appended to `out`.
     pub fn offer(&mut self, now: Millis, offer: Offer, out: &mut Vec<Decision>) -> Verdict {
+        self.offer_priced(now, offer, 1.0, out)
+    }
+
+    /// The same for a request whose tokens weigh `price` times as much in the order of service: its account let engines work for nobody.
+    pub fn offer_priced(&mut self, now: Millis, offer: Offer, price: f64, out: &mut Vec<Decision>) -> Verdict {
         let group = match self.admissible(&offer) {
             Ok(group) => group,
             Err(cause) => return self.refuse(now, Group::of(offer.band), cause),
@@ -88,7 +93,7 @@ impl Machine {
         if view.waiting + view.running >= in_flight_max {
             return self.refuse(now, Some(group), Cause::AccountInFlight);
         }
-        let ticket = self.new_ticket(now, group, &offer);
+        let ticket = Ticket { price: if price > 1.0 { price } else { 1.0 }, ..self.new_ticket(now, group, &offer) };
         let starts = self.nobody_waits_until(group) && self.fits(group, ticket.amount);
         if !starts && let Err(cause) = self.may_wait(now, group, &offer, view, out) {
             return self.refuse(now, Some(group), cause);
@@ -125,7 +130,7 @@ impl Machine {
         let capacity = self.limits.capacity;
         let Some(t) = self.tickets.get_mut(slot) else { return };
         let exact = u64::from(input.0);
-        let change = to_f64(exact) - to_f64(t.input);
+        let change = (to_f64(exact) - to_f64(t.input)) * t.price;
         let (group, account, cohort, since, before) = (t.group, t.account, t.cohort, t.since, t.amount);
         t.amount.kv = before.kv.saturating_sub(t.input).saturating_add(exact).min(capacity.kv_tokens);
         if t.stage == Stage::Prefill {
@@ -150,11 +155,11 @@ impl Machine {
         let Some(t) = self.tickets.get_mut(slot) else { return };
         let tokens = u64::from(output.0);
         t.output = t.output.saturating_add(tokens);
-        let (group, account, cohort) = (t.group, t.account, t.cohort);
+        let (group, account, cohort, price) = (t.group, t.account, t.cohort, t.price);
         let is_over = t.output > t.output_reserved && t.output_reserved < t.output_cap;
         let queue = &mut self.line_mut(group).queue;
         let scale = queue.scale(now);
-        queue.charge(account, cohort, to_f64(tokens * OUTPUT_WEIGHT), scale);
+        queue.charge(account, cohort, to_f64(tokens * OUTPUT_WEIGHT) * price, scale);
         if is_over {
             self.extend(slot, OVERRUN_STEP, out);
         }
@@ -170,7 +175,7 @@ impl Machine {
         let (group, account, cohort, since, amount) = (t.group, t.account, t.cohort, t.since, t.amount);
         let actual = u64::from(usage.input.0) + OUTPUT_WEIGHT * u64::from(usage.output.0);
         let charged = t.input + OUTPUT_WEIGHT * t.output;
-        let is_revoked = t.is_revoked;
+        let (is_revoked, price) = (t.is_revoked, t.price);
         self.forget_running(slot);
         let line = self.line_mut(group);
         line.held = line.held.minus(amount);
@@ -178,7 +183,7 @@ impl Machine {
             line.leaving = line.leaving.minus(amount);
         }
         let scale = line.queue.scale_at(since);
-        line.queue.charge(account, cohort, to_f64(actual) - to_f64(charged), scale);
+        line.queue.charge(account, cohort, (to_f64(actual) - to_f64(charged)) * price, scale);
         line.queue.learn_charge(to_f64(actual));
         line.queue.count_running(now, account, cohort, false);
         self.tickets.remove(slot);
@@ -298,6 +303,7 @@ impl Machine {
                 kv: input.saturating_add(reserved).min(self.limits.capacity.kv_tokens),
                 prefill: input,
             },
+            price: 1.0,
             input,
             output: 0,
             output_reserved: reserved,
@@ -370,13 +376,14 @@ impl Machine {
         t.stage = Stage::Prefill;
         t.since = now;
         t.amount.kv = t.amount.kv.min(kv_max);
-        let (group, account, cohort, amount, input) = (t.group, t.account, t.cohort, t.amount, t.input);
+        let (group, account, cohort, amount) = (t.group, t.account, t.cohort, t.amount);
+        let input = to_f64(t.input) * t.price;
         let line = pick(&mut self.lines, group);
         line.held = line.held.plus(amount);
         line.prefilling.push_back(&mut self.tickets.by_cohort(), slot);
         line.queue.count_running(now, account, cohort, true);
         let scale = line.queue.scale(now);
-        line.queue.charge(account, cohort, to_f64(input), scale);
+        line.queue.charge(account, cohort, input, scale);
         let is_sliced = group != Group::Members && posture > Posture::Calm;
         Grant { kv_reserved: amount.kv, prefill_slice: is_sliced.then_some(slice), waited }
     }

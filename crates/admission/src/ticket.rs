@@ -33,6 +33,8 @@ pub(crate) struct Ticket {
     pub(crate) cohort: u32,
     /// What it holds, or will hold.
     pub(crate) amount: Amount,
+    /// A token of it weighs so many.
+    pub(crate) price: f64,
     /// Prompt tokens charged.
     pub(crate) input: u64,
     /// Answer tokens generated and charged.

@@ -52,6 +52,8 @@ pub struct Principal {
     pub role: Role,
     /// The day the account was made, UTC.
     pub created_day: Day,
+    /// The minute (since 1970) in which the key's account was made, or the session was opened: what a crowd has in common. 0: unknown.
+    pub minute: u32,
 }
 
 impl Principal {
@@ -62,6 +64,7 @@ impl Principal {
         carried_standing: Standing::Visitor,
         role: Role::None,
         created_day: Day(0),
+        minute: 0,
     };
 
     /// True for a caller with a checked credential.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rempart_admission::cohort::attribute;
 use rempart_admission::controller::{Controller, ControllerLimits, Reading};
 use rempart_admission::prefill::PrefillPace;
 use rempart_admission::{
@@ -19,6 +20,7 @@ use rempart_engine::Engine;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::Gateway;
 use crate::clock::Clock;
 use crate::ctx::Ctx;
 use crate::limits::Limits;
@@ -77,6 +79,8 @@ pub struct Want {
     pub output_expected: TokenCount,
     /// Longest wait.
     pub wait_max: Millis,
+    /// What a token of it weighs in the order of service: 1, more for an account that let engines work for nobody.
+    pub price: f64,
 }
 
 /// The right to have an engine work, freed on drop with what was used until then.
@@ -143,7 +147,7 @@ impl Lane {
         let receiver = {
             let mut inner = self.inner();
             let mut decisions = std::mem::take(&mut inner.decisions);
-            let verdict = inner.machine.offer(now, offer, &mut decisions);
+            let verdict = inner.machine.offer_priced(now, offer, want.price, &mut decisions);
             if !want.band.is_member() && !matches!(verdict, Verdict::Refuse(_)) {
                 inner.borrowers.insert(ticket, revoked.clone());
             }
@@ -377,6 +381,11 @@ impl Permit {
         self.usage = usage;
     }
 
+    /// How long it has had the engine work.
+    pub fn held_for(&self) -> Millis {
+        self.lane.clock.now().since(self.started)
+    }
+
     /// Whether a token has come.
     pub const fn has_begun(&self) -> bool {
         self.last_token.is_some()
@@ -398,12 +407,35 @@ impl Drop for Permit {
     }
 }
 
-/// Whom a request weighs with: a member for itself; others with all that come from the same network and were made on the same day,
-/// so that ten thousand fresh accounts from one place get one share.
-pub fn cohort_of(ctx: &Ctx, account: AccountKey) -> CohortId {
+/// Whom a request weighs with: a member for itself; a stranger with those it has most in common with now: the minute its account was made
+/// (or its session opened), its network, its network's neighbourhood together with the shape of its requests.
+pub fn cohort_of(gateway: &Gateway, ctx: &Ctx, head: &http::request::Parts, account: AccountKey) -> CohortId {
     if ctx.band.is_member() {
         return account.own_cohort();
     }
     let network = ctx.source.bits() >> 8;
-    CohortId((network << 16 | u64::from(ctx.principal.created_day.0)) | 1 << 63)
+    let minute = u64::from(ctx.principal.minute);
+    let attributes = [
+        if minute == 0 { 0 } else { attribute(1, minute) },
+        attribute(2, network),
+        attribute(3, (network >> 8) ^ shape_of(&head.headers)),
+    ];
+    let mut cohorts = gateway.cohorts.lock().unwrap_or_else(PoisonError::into_inner);
+    cohorts.choose(gateway.clock.now(), account, &attributes)
+}
+
+/// The order of a head's fields and how its program calls itself: programs differ in it, people who use one do not.
+fn shape_of(headers: &http::HeaderMap) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        hash = hash.rotate_left(5);
+    };
+    headers.keys().take(32).for_each(|name| add(name.as_str().as_bytes()));
+    for name in [http::header::USER_AGENT, http::header::ACCEPT_ENCODING] {
+        headers.get(name).map(http::HeaderValue::as_bytes).into_iter().for_each(&mut add);
+    }
+    hash
 }

@@ -92,6 +92,7 @@ pub fn known_key(record: KeyRecord) -> KnownKey {
         standing: record.standing,
         role: record.role,
         created_day: record.created_day,
+        created_minute: record.created_minute,
         models: record.models.map(|models| models.into_iter().map(Into::into).collect()),
         budget_tokens: record.budget_tokens,
         expires: record.expires,

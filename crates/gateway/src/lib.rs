@@ -33,12 +33,14 @@ mod standing;
 pub mod tasks;
 mod upkeep;
 pub mod wire;
+pub mod work;
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rempart_admission::cohort::Cohorts;
 use rempart_domain::{GateLevel, RequestId};
 use rempart_engine::routing::Engines;
 use rempart_identity::{HashPool, Keyring, KnownKeys, Revocations};
@@ -134,6 +136,8 @@ pub struct Gateway {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) posture: Arc<PostureControl>,
     pub(crate) tally: Arc<pressure::Tally>,
+    /// Which strangers look alike.
+    pub(crate) cohorts: Mutex<Cohorts>,
     pub(crate) standings: standing::Standings,
     pub(crate) known_keys: KnownKeys,
     pub(crate) hash_pool: HashPool,
@@ -148,6 +152,7 @@ pub struct Gateway {
     pub(crate) metering: Arc<Metering>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) pacer: pace::Pacer,
+    pub(crate) work: work::Work,
     pub(crate) console_connections: Arc<Connections>,
     pub(crate) generations: Arc<Generations>,
     /// Look-ups of unknown keys at once.
@@ -208,9 +213,11 @@ impl Gateway {
         };
         let gateway = Arc::new(Self {
             cookies: Cookies::for_url(&config.public_url),
+            cohorts: Mutex::new(Cohorts::new(random_seed())),
             standings: standing::Standings::new(config.standing, limits.demoted_members_percent),
             metering: Metering::new(limits.usage_rows, Arc::clone(&clock)),
             connections: Arc::default(),
+            work: work::Work::new(&limits, &clock, random_seed),
             pacer: pace::Pacer::new(limits.refusals_held, limits.refusal_hold_ms, random_seed()),
             console_connections: Arc::default(),
             generations: Arc::new(Generations::new(as_usize(limits.generations_parked), as_usize(limits.parked_bytes))),

@@ -79,6 +79,12 @@ limits! {
     queue_wait_ms = 60000, "longest wait for an engine";
     in_flight_per_account = 16, "generations of one account, waiting or running";
     members_share_percent = 65, "share of each engine's sequences and KV tokens that is kept for members";
+    work_storage = 64, "requests at once that read or change what is stored: pages, lists, changes";
+    work_registration = 4, "new accounts that are written at once";
+    work_mail = 4, "mails that are sent at once";
+    work_search = 4, "searches through conversations at once";
+    work_queue_len = 512, "requests that wait for each kind of such work";
+    work_wait_ms = 5000, "longest wait for such work";
     demoted_members_percent = 25, "share of the members seen lately that may be down a band at once for their conduct";
     max_tokens_member = 32768, "most tokens of an answer to a member";
     max_tokens_newcomer = 4096, "most tokens of an answer to anybody else";

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rempart_domain::{AccountId, Band, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
-use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Rates, Reservation};
+use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Prices, Rates, Reservation};
 use rempart_store::{Store, StoreError, UsageRow};
 
 use crate::clock::Clock;
@@ -22,6 +22,7 @@ pub struct Metering {
     meter: Mutex<Meter>,
     rows: Mutex<HashMap<RowKey, UsageRow>>,
     rows_max: usize,
+    prices: Mutex<Prices>,
     clock: Arc<Clock>,
 }
 
@@ -41,6 +42,7 @@ impl Metering {
             meter: Mutex::new(Meter::new(rempart_metering::Limits::default())),
             rows: Mutex::new(HashMap::new()),
             rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX),
+            prices: Mutex::default(),
             clock,
         })
     }
@@ -76,6 +78,17 @@ impl Metering {
         let reserved =
             Reserved { metering: Arc::clone(self), hold: Some(hold), model: model.to_owned(), usage: Usage::default() };
         Ok((reserved, cap, expected))
+    }
+
+    /// What a token of the account's next request weighs: see `rempart_metering::Prices`.
+    pub fn price(&self, account: AccountId) -> f64 {
+        self.prices.lock().unwrap_or_else(PoisonError::into_inner).price(self.clock.now(), account)
+    }
+
+    /// An engine worked for the account, and somebody took the answer or nobody did.
+    pub fn observe_work(&self, account: AccountId, engine: Millis, is_read: bool) {
+        let mut prices = self.prices.lock().unwrap_or_else(PoisonError::into_inner);
+        prices.observe(self.clock.now(), account, engine, is_read);
     }
 
     /// The numbers of the `x-ratelimit-*` headers; none for an unlimited account.

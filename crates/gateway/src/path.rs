@@ -88,7 +88,8 @@ pub async fn run(
 /// Step 8: see [`crate::pace`].
 async fn pace(gateway: &Gateway, ctx: &Ctx, mut response: Response<Body>) -> Response<Body> {
     let manners = &ctx.conn.manners;
-    if ctx.band.is_member() || ctx.conn.side != Side::Public {
+    // A proxy's connection carries many people: nobody is made to wait behind a refusal of another.
+    if ctx.band.is_member() || ctx.conn.side != Side::Public || ctx.conn.is_trusted_proxy {
         return response;
     }
     let Some(reason) = ctx.observation.reason() else {

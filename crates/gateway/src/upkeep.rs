@@ -21,6 +21,9 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
             for lane in gateway.lanes() {
                 lane.tick(posture);
             }
+            for lane in gateway.work.all() {
+                lane.tick();
+            }
         }),
     );
     let seen = Mutex::new(crate::pressure::Seen::default());
@@ -114,6 +117,21 @@ pub(crate) fn set_gauges(gateway: &Gateway) {
         if let Some(load) = lane.engine.load() {
             kv("used", u64::from(load.kv_tokens_used));
         }
+    }
+    for lane in gateway.work.all() {
+        for (group, band) in
+            lane.snapshot().groups.iter().zip([Standing::Member, Standing::Newcomer, Standing::Visitor])
+        {
+            let labels = [("resource", lane.name.to_owned()), ("band", band.as_str().to_owned())];
+            metrics.set_gauge("rempart_queue_len", &labels, f64::from(group.queued));
+            metrics.set_gauge("rempart_in_flight", &labels, f64::from(group.in_flight));
+        }
+    }
+    let hashing = gateway.hash_pool.load();
+    for (band, queued) in [(Standing::Member, hashing.queued_known), (Standing::Visitor, hashing.queued_unknown)] {
+        let labels = [("resource", "hashing".to_owned()), ("band", band.as_str().to_owned())];
+        #[allow(clippy::cast_precision_loss, reason = "a queue's length")]
+        metrics.set_gauge("rempart_queue_len", &labels, queued as f64);
     }
     metrics.set_gauge("rempart_gate_level", &[], gateway.config.registration as u8 as f64);
     metrics.set_gauge("rempart_posture", &[], f64::from(gateway.posture.level() as u8));

@@ -68,6 +68,7 @@ fn keys(criterion: &mut Criterion) {
         standing: Standing::Member,
         role: Role::None,
         created_day: Day(19_000),
+        created_minute: 0,
         models: None,
         budget_tokens: None,
         expires: None,
@@ -100,6 +101,7 @@ fn standing(criterion: &mut Criterion) {
         carried_standing: Standing::Member,
         role: Role::None,
         created_day: Day(19_000),
+        minute: 0,
     };
     let hot = principal(next());
     criterion.bench_function("band: one account of 10^6", |bench| bench.iter(|| revocations.band(black_box(&hot))));

@@ -32,6 +32,8 @@ pub struct KnownKey {
     pub role: Role,
     /// The UTC day the account was made.
     pub created_day: Day,
+    /// The minute the account was made, since 1970; 0 if that is not known.
+    pub created_minute: u32,
     /// The models it may ask for; `None` for all.
     pub models: Option<Box<[Box<str>]>>,
     /// The tokens it may spend; `None` for as many as the account.

@@ -169,6 +169,7 @@ impl Revocations {
             carried_standing: ticket.standing,
             role: self.role_of(ticket.account).unwrap_or(ticket.flags.role()),
             created_day: ticket.created_day,
+            minute: wire_seconds(ticket.issued) / 60,
         })
     }
 
@@ -180,6 +181,7 @@ impl Revocations {
             carried_standing: key.standing,
             role: self.role_of(key.account).unwrap_or(key.role),
             created_day: key.created_day,
+            minute: key.created_minute,
         }
     }
 

@@ -9,6 +9,7 @@ mod budget;
 mod caps;
 mod meter;
 mod predictor;
+mod price;
 mod window;
 
 #[cfg(test)]
@@ -18,4 +19,5 @@ pub use budget::{Budget, BudgetError, Payer, Reservation};
 pub use caps::{Caps, caps};
 pub use meter::{Hold, Limits, Meter, Rates, Spent};
 pub use predictor::Predictor;
+pub use price::{PRICE_MAX, Prices};
 pub use window::{Moment, RateWindow};

@@ -114,6 +114,7 @@ pub(crate) fn known_key(record: KeyRecord) -> Option<KnownKey> {
         standing: record.standing,
         role: record.role,
         created_day: record.created_day,
+        created_minute: record.created_minute,
         models,
         budget_tokens: record.budget_tokens,
         expires: record.expires,

@@ -65,6 +65,8 @@ pub struct KeyRecord {
     pub role: Role,
     /// The day the account was made.
     pub created_day: Day,
+    /// The minute the account was made, since 1970.
+    pub created_minute: u32,
     /// The account's epoch.
     pub epoch: u32,
 }
@@ -108,6 +110,7 @@ fn key_of(mut row: Row) -> Result<KeyRecord, StoreError> {
         standing: crate::account::standing_of(row.int(11)?),
         role: crate::account::role_of(&row.text(12)?)?,
         created_day: UnixMillis(row.int(13)?).day(),
+        created_minute: u32::try_from(row.int(13)? / 60_000).unwrap_or(0),
         epoch: crate::account::epoch_of(row.int(14)?),
     })
 }

@@ -111,12 +111,13 @@ pub async fn embeddings(call: Call, body: Bytes) -> Answer {
     let account = AccountKey(owner.bits());
     let want = Want {
         band: call.ctx.band,
-        cohort: cohort_of(&call.ctx, account),
+        cohort: cohort_of(gateway, &call.ctx, &call.head, account),
         account,
         input,
         output_cap: TokenCount(0),
         output_expected: TokenCount(0),
         wait_max: Millis(gateway.limits.queue_wait_ms),
+        price: gateway.metering.price(owner),
     };
     let id = GenerationId::from_bits(gateway.next_request_id().bits());
     let mut permit = lane.acquire(want, &Generation::new(id, owner, Kind::Api)).await?;

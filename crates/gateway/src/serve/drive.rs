@@ -93,12 +93,13 @@ pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<P
     let account = AccountKey(generation.owner.bits());
     let want = Want {
         band: ctx.band,
-        cohort: cohort_of(ctx, account),
+        cohort: cohort_of(gateway, ctx, &call.head, account),
         account,
         input,
         output_cap: cap,
         output_expected: expected,
         wait_max: Millis(gateway.limits.queue_wait_ms),
+        price: gateway.metering.price(generation.owner),
     };
     let request = GenerateRequest { max_tokens: Some(cap), ..request };
     Ok(Plan {
@@ -242,6 +243,7 @@ impl Plan {
             usage.input = self.want.input;
             permit.set_usage(usage);
         }
+        self.price_next(&permit, &end);
         self.note_conduct(Act::Settled(weight(usage.input, usage.output) - estimate));
         if !permit.has_begun() && matches!(end, End::Finished { is_stopped: true, .. }) {
             self.note_conduct(Act::Left);
@@ -249,6 +251,16 @@ impl Plan {
         self.reserved.set_usage(usage);
         self.observation.tokens(usage.input.0, usage.output.0);
         Some(end)
+    }
+
+    /// Engine time whose answer nobody took weighs on the account's next request. An owner who stops a chat has read what there was.
+    fn price_next(&self, permit: &Permit, end: &End) {
+        let is_unread = match end {
+            End::Finished { is_stopped: true, .. } => self.generation.is_api(),
+            End::Finished { reason: FinishReason::InsufficientSystemResource, .. } => !permit.revoked.is_cancelled(),
+            _ => false,
+        };
+        self.gateway.metering.observe_work(self.generation.owner, permit.held_for(), !is_unread);
     }
 
     /// What a member's conduct is judged by; strangers are none's.

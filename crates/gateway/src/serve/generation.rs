@@ -247,6 +247,11 @@ impl Generation {
         self.cancel.cancel();
     }
 
+    /// Whether it lives only as long as somebody listens.
+    pub fn is_api(&self) -> bool {
+        self.kind == Kind::Api
+    }
+
     /// How long ago it ended.
     pub fn ended_for(&self) -> Option<Millis> {
         let ended_at = self.state().ended_at?;

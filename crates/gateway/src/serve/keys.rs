@@ -107,6 +107,7 @@ pub async fn make_key(
         standing: call.ctx.principal.carried_standing,
         role: call.ctx.principal.role,
         created_day: call.ctx.principal.created_day,
+        created_minute: call.ctx.principal.minute,
         models: models.map(|m| m.into_iter().map(Into::into).collect()),
         budget_tokens,
         expires,

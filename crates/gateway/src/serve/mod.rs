@@ -46,7 +46,8 @@ use crate::ctx::{Ctx, Side};
 use crate::memory;
 use crate::refusal::Refusal;
 use crate::respond;
-use crate::routes::{BodyLimit, Handler, TABLE};
+use crate::routes::{Access, BodyLimit, Handler, RouteClass, TABLE};
+use crate::work::{Asker, WorkPermit};
 
 /// What a handler answers with.
 pub type Answer = Result<Response<axum::body::Body>, Refusal>;
@@ -192,6 +193,11 @@ pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming:
         Ok(read) => read,
         Err(refusal) => return respond::refuse(gateway, &ctx, &parts, refusal),
     };
+    // After the body: whoever sends one slowly holds nothing meanwhile.
+    let storage = match take_storage(gateway, &ctx).await {
+        Ok(permit) => permit,
+        Err(refusal) => return respond::refuse(gateway, &ctx, &parts, refusal),
+    };
     let head = Arc::new(parts);
     let mut request = Request::new(axum::body::Body::from(body));
     *request.method_mut() = head.method.clone();
@@ -209,6 +215,8 @@ pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming:
         Ok(response) => response,
         Err(never) => match never {},
     };
+    // What streams from here on needs the store no more, or takes its own place.
+    drop(storage);
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         return respond::refuse(gateway, &ctx, &head, refusal);
     }
@@ -217,6 +225,16 @@ pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming:
         return respond::refuse(gateway, &ctx, &head, refusal);
     }
     response.map(Body::axum)
+}
+
+/// Reading and changing what is stored waits in a line of its own, members first. Generations have theirs; what everybody may see is cheap.
+async fn take_storage(gateway: &Gateway, ctx: &Ctx) -> Result<Option<WorkPermit>, Refusal> {
+    let is_stored = matches!(ctx.route.class, RouteClass::Read | RouteClass::Write | RouteClass::Page);
+    // Models and balance are in memory.
+    if !is_stored || matches!(ctx.route.access, Access::Open | Access::Key) {
+        return Ok(None);
+    }
+    gateway.work.storage.acquire(Asker::of(ctx)).await.map(Some)
 }
 
 /// A rejection by one of axum's extractors: plain words of its own, which no program of a client expects.

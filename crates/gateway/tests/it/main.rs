@@ -15,6 +15,7 @@ mod accounts;
 mod api;
 mod branches;
 mod chat;
+mod first;
 mod hostile;
 mod keeping;
 mod listener;

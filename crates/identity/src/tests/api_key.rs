@@ -20,6 +20,7 @@ fn known(presented: &PresentedKey) -> KnownKey {
         standing: Standing::Member,
         role: Role::None,
         created_day: Day(1),
+        created_minute: 0,
         models: None,
         budget_tokens: None,
         expires: Some(EXPIRES),

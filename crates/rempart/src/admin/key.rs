@@ -66,6 +66,7 @@ pub(super) async fn create(
         standing: owner.standing,
         role: owner.role,
         created_day: owner.created.day(),
+        created_minute: u32::try_from(owner.created.seconds().0 / 60).unwrap_or(0),
         models: None,
         budget_tokens: None,
         expires,
