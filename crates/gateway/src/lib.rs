@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod authorise;
 pub mod body;
+mod budgets;
 pub mod clock;
 mod cookies;
 mod cors;
@@ -215,7 +216,7 @@ impl Gateway {
             cookies: Cookies::for_url(&config.public_url),
             cohorts: Mutex::new(Cohorts::new(random_seed())),
             standings: standing::Standings::new(config.standing, limits.demoted_members_percent),
-            metering: Metering::new(limits.usage_rows, Arc::clone(&clock)),
+            metering: Metering::new(limits.usage_rows, budgets::Budgets::new(&limits), Arc::clone(&clock)),
             connections: Arc::default(),
             work: work::Work::new(&limits, &clock, random_seed),
             pacer: pace::Pacer::new(limits.refusals_held, limits.refusal_hold_ms, random_seed()),

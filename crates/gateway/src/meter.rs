@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rempart_domain::{AccountId, Band, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
+use rempart_domain::{AccountId, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
 use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Prices, Rates, Reservation};
 use rempart_store::{Store, StoreError, UsageRow};
 
+use crate::budgets::Budgets;
 use crate::clock::Clock;
 use crate::ctx::Ctx;
 use crate::refusal::Refusal;
@@ -23,6 +24,7 @@ pub struct Metering {
     rows: Mutex<HashMap<RowKey, UsageRow>>,
     rows_max: usize,
     prices: Mutex<Prices>,
+    bands: Budgets,
     clock: Arc<Clock>,
 }
 
@@ -37,12 +39,13 @@ pub struct Reserved {
 
 impl Metering {
     /// An empty meter.
-    pub fn new(rows_max: u64, clock: Arc<Clock>) -> Arc<Self> {
+    pub(crate) fn new(rows_max: u64, bands: Budgets, clock: Arc<Clock>) -> Arc<Self> {
         Arc::new(Self {
             meter: Mutex::new(Meter::new(rempart_metering::Limits::default())),
             rows: Mutex::new(HashMap::new()),
             rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX),
             prices: Mutex::default(),
+            bands,
             clock,
         })
     }
@@ -67,7 +70,7 @@ impl Metering {
         input: TokenCount,
         output_cap: TokenCount,
     ) -> Result<(Reserved, TokenCount, TokenCount), Refusal> {
-        let (payer, account_budget, key_budget) = budgets(ctx)?;
+        let (payer, account_budget, key_budget) = self.budgets(ctx)?;
         let reservation = Reservation { payer, band: ctx.band, account_budget, key_budget, input, output_cap };
         let at = self.moment();
         let mut meter = self.meter();
@@ -93,7 +96,7 @@ impl Metering {
 
     /// The numbers of the `x-ratelimit-*` headers; none for an unlimited account.
     pub fn rates(&self, ctx: &Ctx) -> Rates {
-        let Ok((payer, account_budget, key_budget)) = budgets(ctx) else {
+        let Ok((payer, account_budget, key_budget)) = self.budgets(ctx) else {
             return Rates::default();
         };
         if account_budget.requests_per_minute.is_none()
@@ -124,6 +127,14 @@ impl Metering {
             let _ = meter.restore(at, Payer { account, key: None }, day, tokens, requests);
         }
         Ok(())
+    }
+
+    /// Who pays, and what they may spend.
+    fn budgets(&self, ctx: &Ctx) -> Result<(Payer, Budget, Budget), Refusal> {
+        let account = ctx.principal.account.ok_or(ReasonCode::NotSignedIn)?;
+        let key = ctx.key.as_ref().map(|k| k.id);
+        let key_budget = Budget { tokens_per_day: ctx.key.as_ref().and_then(|k| k.budget_tokens), ..Budget::UNLIMITED };
+        Ok((Payer { account, key }, self.bands.of(ctx.band), key_budget))
     }
 
     fn add_row(&self, payer: Payer, model: String, usage: Usage) {
@@ -191,6 +202,13 @@ impl Metering {
 }
 
 impl Reserved {
+    /// The engine counted the prompt: what was held too much is there for others again.
+    pub fn true_up(&mut self, input: TokenCount) {
+        if let Some(hold) = &mut self.hold {
+            self.metering.meter().true_up(hold, input);
+        }
+    }
+
     /// What was used; settled on drop.
     pub const fn set_usage(&mut self, usage: Usage) {
         self.usage = usage;
@@ -208,14 +226,6 @@ impl Drop for Reserved {
             }
         }
     }
-}
-
-fn budgets(ctx: &Ctx) -> Result<(Payer, Budget, Budget), Refusal> {
-    let account = ctx.principal.account.ok_or(ReasonCode::NotSignedIn)?;
-    let key = ctx.key.as_ref().map(|k| k.id);
-    let key_budget = Budget { tokens_per_day: ctx.key.as_ref().and_then(|k| k.budget_tokens), ..Budget::UNLIMITED };
-    let band = if ctx.band == Band::Suspended { Band::Suspended } else { ctx.band };
-    Ok((Payer { account, key }, Budget::of_band(band), key_budget))
 }
 
 fn refusal(error: BudgetError) -> Refusal {

@@ -271,7 +271,7 @@ impl Plan {
     }
 
     /// Reads the engine's stream to its end.
-    async fn work(&self, permit: &mut Permit) -> End {
+    async fn work(&mut self, permit: &mut Permit) -> End {
         let mut events = self.lane.engine.generate(Arc::clone(&self.request));
         let spool_max = usize::try_from(self.gateway.limits.spool_bytes).unwrap_or(usize::MAX);
         let first_token = Duration::from_millis(self.gateway.limits.first_token_ms);
@@ -289,6 +289,7 @@ impl Plan {
                 Some(Ok(EngineEvent::Started { input })) => {
                     if let Some(input) = input {
                         permit.true_up(input);
+                        self.reserved.true_up(input);
                     }
                     self.generation.set_running(input);
                 }
