@@ -33,7 +33,7 @@ impl Machine {
     /// The longest prompt of a stranger. Where prompts are read whole, one that is long holds up everybody behind it: in `guarded` it may
     /// take the whole of a moment, in `siege` a third.
     fn prompt_max(&self) -> u64 {
-        let burst = self.limits.capacity.prefill_tokens;
+        let burst = self.burst.min(self.limits.capacity.prefill_tokens);
         match self.posture {
             _ if !self.limits.prompts_are_whole => u64::MAX,
             Posture::Calm => u64::MAX,

@@ -30,6 +30,8 @@ const OVERRUN_STEP: u64 = 64;
 pub struct Machine {
     pub(crate) limits: Limits,
     pub(crate) posture: Posture,
+    /// Prompt tokens that the engine reads in a moment, as far as that is known: what strangers' part of the prefill is reckoned from.
+    pub(crate) burst: u64,
     pub(crate) tickets: Tickets,
     pub(crate) lines: [Line; 3],
     /// Waiters by deadline.
@@ -70,6 +72,7 @@ impl Machine {
         Self {
             limits,
             posture: Posture::Calm,
+            burst: u64::MAX,
             tickets: Tickets::new(seed),
             lines: [line(0), line(1), line(2)],
             due: Heap::default(),
@@ -238,6 +241,13 @@ impl Machine {
                 line.pace.forget();
             }
         }
+        self.dispatch(now, None, out);
+    }
+
+    /// What the engine reads in a moment, learnt or guessed. Strangers' part of the prompts on their way is reckoned from it; members' are
+    /// not held back by a guess.
+    pub fn set_prefill_burst(&mut self, now: Millis, tokens: u64, out: &mut Vec<Decision>) {
+        self.burst = tokens;
         self.dispatch(now, None, out);
     }
 

@@ -10,7 +10,7 @@
 use crate::machine::{Machine, pick};
 use crate::share::{Amount, Revocation};
 use crate::ticket::Stage;
-use crate::types::{Decision, Group, Verdict};
+use crate::types::{Capacity, Decision, Group, Verdict};
 
 impl Machine {
     /// Whether `amount` may start now for `group`, if it is its turn.
@@ -24,12 +24,14 @@ impl Machine {
             return false;
         }
         let share = self.limits.shares.of(self.posture);
-        let lent = capacity.percent(100 - share.strangers_percent.min(100)).percent(share.borrow_percent);
+        let of_strangers = self.strangers_capacity();
+        let lent =
+            Amount::of(of_strangers).percent(100 - share.strangers_percent.min(100)).percent(share.borrow_percent);
         match group {
             Group::Members => true,
             Group::Newcomers => self.strangers_fit(amount, lent),
             Group::Visitors => {
-                let own = self.limits.shares.part(self.limits.capacity, share.visitors_percent).plus(lent);
+                let own = self.limits.shares.part(of_strangers, share.visitors_percent).plus(lent);
                 self.strangers_fit(amount, lent) && within(self.line(Group::Visitors).held, amount, own)
             }
         }
@@ -56,7 +58,13 @@ impl Machine {
 
     pub(crate) fn strangers_share(&self) -> Amount {
         let shares = &self.limits.shares;
-        shares.part(self.limits.capacity, shares.of(self.posture).strangers_percent)
+        shares.part(self.strangers_capacity(), shares.of(self.posture).strangers_percent)
+    }
+
+    /// What strangers' part is a part of.
+    fn strangers_capacity(&self) -> Capacity {
+        let capacity = self.limits.capacity;
+        Capacity { prefill_tokens: capacity.prefill_tokens.min(self.burst), ..capacity }
     }
 
     /// Whether strangers hold more than their share of anything, leaving or not.

@@ -50,6 +50,8 @@ struct Inner {
     controller: Controller,
     /// How fast it reads prompts, where it reads them whole.
     prefill: Option<PrefillPace>,
+    /// As the machine was last told.
+    burst: u64,
     waiting: HashMap<TicketId, oneshot::Sender<Result<Grant, Refusal>>>,
     /// Those that run on borrowed capacity and can be told to stop.
     borrowers: HashMap<TicketId, CancellationToken>,
@@ -120,6 +122,7 @@ impl Lane {
                 posture: Posture::Calm,
                 controller: Controller::new(ControllerLimits::new(machine_capacity(capacity))),
                 prefill: slice.is_none().then(PrefillPace::default),
+                burst: u64::MAX,
                 waiting: HashMap::new(),
                 borrowers: HashMap::new(),
                 decisions: Vec::new(),
@@ -251,10 +254,13 @@ impl Lane {
         inner.controller.observe_in_flight(before.groups.iter().map(|group| group.in_flight).sum());
         let _changed = inner.controller.tick(now);
         let budget = inner.controller.capacity();
-        let prefill_tokens = inner.prefill.map_or(budget.prefill_tokens, |pace| pace.burst(now, budget.prefill_tokens));
-        let wanted = Capacity { prefill_tokens, ..budget };
-        if wanted != before.capacity {
-            inner.machine.set_capacity(now, wanted, &mut decisions);
+        if budget != before.capacity {
+            inner.machine.set_capacity(now, budget, &mut decisions);
+        }
+        let burst = inner.prefill.map_or(u64::MAX, |pace| pace.burst(now));
+        if burst.abs_diff(inner.burst) > burst / 16 {
+            inner.burst = burst;
+            inner.machine.set_prefill_burst(now, burst, &mut decisions);
         }
         if posture != inner.posture {
             inner.posture = posture;
@@ -296,7 +302,7 @@ fn machine_limits(capacity: rempart_engine::Capacity, slice: Option<TokenCount>,
         queue_len_per_cohort: small(limits.queue_len_per_cohort),
         queue_len_per_group: small(limits.queue_len),
         queue_len_total: small(limits.queue_len),
-        in_flight_per_account: [small(limits.in_flight_per_account), small(limits.in_flight_per_account.min(4)), 2],
+        in_flight_per_account: [small(limits.in_flight_per_account), small(limits.in_flight_newcomer), 2],
         ..defaults
     }
 }

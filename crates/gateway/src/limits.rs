@@ -82,6 +82,13 @@ limits! {
     queue_len_per_cohort = 64, "generations of one cohort of newcomers that wait";
     queue_wait_ms = 60000, "longest wait for an engine";
     in_flight_per_account = 16, "generations of one account, waiting or running";
+    in_flight_newcomer = 4, "the same, of a newcomer";
+    requests_per_minute_member = 6000, "requests of a member a minute, refilled evenly";
+    tokens_per_minute_member = 4_000_000, "tokens of a member a minute, prompts and answers, refilled evenly";
+    requests_per_minute_newcomer = 60, "requests of a newcomer a minute";
+    tokens_per_minute_newcomer = 60000, "tokens of a newcomer a minute";
+    requests_per_day_newcomer = 2000, "requests of a newcomer a day (UTC)";
+    tokens_per_day_newcomer = 500_000, "tokens of a newcomer a day (UTC)";
     members_share_percent = 65, "share of each engine's sequences and KV tokens that is kept for members";
     work_storage = 64, "requests at once that read or change what is stored: pages, lists, changes";
     work_registration = 4, "new accounts that are written at once";

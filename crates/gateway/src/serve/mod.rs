@@ -47,7 +47,7 @@ use crate::body::Body;
 use crate::ctx::{Ctx, Side};
 use crate::refusal::Refusal;
 use crate::respond;
-use crate::routes::{Access, BodyLimit, Handler, RouteClass, TABLE};
+use crate::routes::{Access, BodyLimit, Dialect, Handler, RouteClass, TABLE};
 use crate::work::{Asker, WorkPermit};
 use crate::{discard, memory};
 
@@ -259,9 +259,11 @@ pub async fn call(gateway: &Arc<Gateway>, ctx: Arc<Ctx>, parts: Parts, incoming:
     response.map(Body::axum)
 }
 
-/// Reading and changing what is stored waits in a line of its own, members first. Generations have theirs; what everybody may see is cheap.
+/// Reading and changing what is stored waits in a line of its own, members first; a chat's question too, until it is kept. The API's generations
+/// store nothing, a form's handler takes its place itself (it waits for the whole answer), and what everybody may see is cheap.
 async fn take_storage(gateway: &Gateway, ctx: &Ctx) -> Result<Option<WorkPermit>, Refusal> {
-    let is_stored = matches!(ctx.route.class, RouteClass::Read | RouteClass::Write | RouteClass::Page);
+    let is_question = ctx.route.class == RouteClass::Generate && ctx.route.dialect != Dialect::Page;
+    let is_stored = is_question || matches!(ctx.route.class, RouteClass::Read | RouteClass::Write | RouteClass::Page);
     // Models and balance are in memory.
     if !is_stored || matches!(ctx.route.access, Access::Open | Access::Key) {
         return Ok(None);

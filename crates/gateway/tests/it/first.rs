@@ -294,12 +294,6 @@ async fn members_are_served_while_newcomers_flood_from_the_same_address() {
         members.push(account(&world, 100 + bits, Standing::Member).await);
     }
     let (good, times) = flooded(&world, &members, 48, 5).await;
-    println!(
-        "{good} of {} within a second; p50 {} ms, p99 {} ms",
-        times.len(),
-        times[times.len() / 2],
-        times[times.len() * 99 / 100]
-    );
     assert!(good * 100 >= times.len() * 99, "{good} of {}: {times:?}", times.len());
     assert!(world.gateway.posture().level >= Posture::Guarded, "the flood was noticed: {:?}", world.gateway.posture());
     // It stops: the next members are served as if it had never been.

@@ -22,6 +22,7 @@ use crate::serve::accounts::parse;
 use crate::serve::api::streaming;
 use crate::serve::generation::{AnswerPlace, End, Generation, Kind, WakeOn};
 use crate::serve::{Answer, Call, drive, store_refusal, to_the_end};
+use crate::work::Asker;
 
 /// Characters of a title that is taken from the first question.
 const TITLE_CHARS: usize = 60;
@@ -163,6 +164,8 @@ pub async fn send_question(
     parent: Option<MessageId>,
     model: Option<&str>,
 ) -> Result<Sent, Refusal> {
+    // A form's route takes no place for its handler, which waits for the whole answer.
+    let _place = call.gateway.work.storage.acquire(Asker::of(&call.ctx)).await?;
     let found = find_own(call, conversation).await?;
     let parent = match parent {
         Some(parent) => Some(find_message(call, conversation, parent).await?.id),
