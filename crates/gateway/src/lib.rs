@@ -241,11 +241,12 @@ impl Gateway {
             mail_requests: Arc::new(Semaphore::new(as_usize(limits.mail_requests))),
             cohorts: Mutex::new(Cohorts::new(random_seed())),
             standings: standing::Standings::new(config.standing, limits.demoted_members_percent),
-<<<<<<< HEAD
-            metering: Metering::new(limits.usage_rows, limits.key_budget_days, Arc::clone(&clock)),
-=======
-            metering: Metering::new(limits.usage_rows, budgets::Budgets::new(&limits), Arc::clone(&clock)),
->>>>>>> admission
+            metering: Metering::new(
+                limits.usage_rows,
+                limits.key_budget_days,
+                budgets::Budgets::new(&limits),
+                Arc::clone(&clock),
+            ),
             connections: Arc::default(),
             work: work::Work::new(&limits, &clock, random_seed),
             pacer: pace::Pacer::new(limits.refusals_held, limits.refusal_hold_ms, random_seed()),

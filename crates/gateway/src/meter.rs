@@ -8,11 +8,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rempart_domain::{AccountId, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
-<<<<<<< HEAD
 use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Prices, Rates, Reservation, first_day};
-=======
-use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Prices, Rates, Reservation};
->>>>>>> admission
 use rempart_store::{Store, StoreError, UsageRow};
 use tokio::sync::Semaphore;
 
@@ -47,11 +43,7 @@ pub struct Reserved {
 
 impl Metering {
     /// An empty meter.
-<<<<<<< HEAD
-    pub fn new(rows_max: u64, key_budget_days: u64, clock: Arc<Clock>) -> Arc<Self> {
-=======
-    pub(crate) fn new(rows_max: u64, bands: Budgets, clock: Arc<Clock>) -> Arc<Self> {
->>>>>>> admission
+    pub(crate) fn new(rows_max: u64, key_budget_days: u64, bands: Budgets, clock: Arc<Clock>) -> Arc<Self> {
         Arc::new(Self {
             meter: Mutex::new(Meter::new(rempart_metering::Limits::default())),
             rows: Mutex::new(HashMap::new()),
@@ -145,29 +137,12 @@ impl Metering {
         Ok(())
     }
 
-<<<<<<< HEAD
     /// Asks the store what a key with a budget of its own has spent, if the table does not know: it is new, or had to be forgotten. Without an
     /// answer nothing may be spent, since a budget is a promise to whoever set it.
     pub async fn recall_key(&self, ctx: &Ctx, store: &Store, look_ups: &Semaphore) -> Result<(), Refusal> {
         let Some(key) = ctx.key.as_ref().filter(|key| key.budget_tokens.is_some()) else { return Ok(()) };
         if self.meter().knows_key(key.id) {
             return Ok(());
-=======
-    /// Who pays, and what they may spend.
-    fn budgets(&self, ctx: &Ctx) -> Result<(Payer, Budget, Budget), Refusal> {
-        let account = ctx.principal.account.ok_or(ReasonCode::NotSignedIn)?;
-        let key = ctx.key.as_ref().map(|k| k.id);
-        let key_budget = Budget { tokens_per_day: ctx.key.as_ref().and_then(|k| k.budget_tokens), ..Budget::UNLIMITED };
-        Ok((Payer { account, key }, self.bands.of(ctx.band), key_budget))
-    }
-
-    fn add_row(&self, payer: Payer, model: String, usage: Usage) {
-        let day = self.clock.date().day();
-        let mut rows = self.rows();
-        if rows.len() >= self.rows_max && !rows.contains_key(&(payer.account, payer.key, day, model.clone())) {
-            tracing::debug!("usage table is full; a row is not written");
-            return;
->>>>>>> admission
         }
         let _permit = look_ups.try_acquire().map_err(|_| ReasonCode::Overloaded)?;
         let first = self.first_key_day();
@@ -196,7 +171,7 @@ impl Metering {
         let key = ctx.key.as_ref().map(|k| k.id);
         let tokens_per_day = ctx.key.as_ref().and_then(|k| k.budget_tokens);
         let key_budget = Budget { days: self.key_days, tokens_per_day, ..Budget::UNLIMITED };
-        Ok((Payer { account, key }, Budget::of_band(ctx.band), key_budget))
+        Ok((Payer { account, key }, self.bands.of(ctx.band), key_budget))
     }
 
     fn add_row(&self, payer: Payer, model: String, usage: Usage, day: Day) {

@@ -13,10 +13,10 @@ use serde_json::json;
 
 use crate::refusal::Refusal;
 use crate::serve::factors::step_up;
+use crate::serve::preferences::{find_preferences, theme_word};
 use crate::serve::sessions::{
     Opening, Proof, SignedIn, answer_signed_in, end_sessions_of, forget_session_cookie, is_strong, open_session,
 };
-use crate::serve::preferences::{find_preferences, theme_word};
 use crate::serve::{Answer, Call, json, no_content, rfc3339, store_refusal, to_the_end};
 
 /// Longest e-mail address, in bytes (RFC 5321).

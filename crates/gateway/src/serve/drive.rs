@@ -313,15 +313,9 @@ impl Plan {
         }
     }
 
-<<<<<<< HEAD
     /// Reads the engine's stream to its end; a refusal if it told nothing and another engine may be asked.
-    async fn work(&self, lane: &Lane, permit: &mut Permit) -> Result<End, Refusal> {
+    async fn work(&mut self, lane: &Lane, permit: &mut Permit) -> Result<End, Refusal> {
         let mut events = lane.engine.generate(Arc::clone(&self.request));
-=======
-    /// Reads the engine's stream to its end.
-    async fn work(&mut self, permit: &mut Permit) -> End {
-        let mut events = self.lane.engine.generate(Arc::clone(&self.request));
->>>>>>> admission
         let spool_max = usize::try_from(self.gateway.limits.spool_bytes).unwrap_or(usize::MAX);
         let first_token = Duration::from_millis(self.gateway.limits.first_token_ms);
         let (mut is_taken_up, mut has_output) = (false, false);

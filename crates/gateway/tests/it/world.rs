@@ -135,7 +135,21 @@ impl World {
         });
         gateway.listen(vec![listener], Some(console));
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Self { gateway, engine, store, keyring, revocations, posture, url, console_url, address, client, mails, tasks, dir }
+        Self {
+            gateway,
+            engine,
+            store,
+            keyring,
+            revocations,
+            posture,
+            url,
+            console_url,
+            address,
+            client,
+            mails,
+            tasks,
+            dir,
+        }
     }
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
