@@ -26,6 +26,7 @@ use rempart_engine::routing::Engines;
 use rempart_engine::scripted::{AnswerKind, ScriptedEngine, ScriptedOptions};
 use rempart_gateway::{Clock, Gateway, GatewayConfig, Limits, Parts, PostureControl, StandingRules, Tasks, listen};
 use rempart_identity::{HashPool, HashPoolOptions, HashPrice, Keyring, KnownKeys, Revocations, random};
+use rempart_mail::{MailLimits, Mailer, Route, Sender};
 use rempart_store::{
     MasterKey, MessageRole, MessageStatus, NewConversation, NewMessage, Store, StoreOptions, StoreUrl,
 };
@@ -88,6 +89,10 @@ fn serve(store: &Store, tasks: &Tasks) -> (String, Http) {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let price = HashPrice { memory_kib: 64, passes: 1, lanes: 1 };
     let revocations = Arc::new(Revocations::default());
+    // Nothing is mailed here: what waits stays in memory.
+    let route = Route::Outbox { folder: std::env::temp_dir(), files_max: 1 };
+    let mailer =
+        Mailer::new(route, Sender::new("Test", "rempart@localhost").unwrap(), MailLimits::default(), false).unwrap();
     let gateway = Gateway::new(Parts {
         config: GatewayConfig {
             public_url: url.clone(),
@@ -109,6 +114,7 @@ fn serve(store: &Store, tasks: &Tasks) -> (String, Http) {
         hash_pool: HashPool::new(HashPoolOptions { price, ..HashPoolOptions::default() }).unwrap(),
         store: store.clone(),
         engines: Arc::new(Engines::new(engines, BTreeMap::new(), "script-1")),
+        mailer,
         tasks: tasks.clone(),
     });
     gateway.listen(vec![listener], None);

@@ -204,6 +204,7 @@ impl std::fmt::Debug for Gateway {
 
 impl Gateway {
     /// Joins the parts and starts the housekeeping tasks; nothing listens yet.
+    #[allow(clippy::too_many_lines, reason = "a line for each part of the gateway, and nothing else")]
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts {
             config,

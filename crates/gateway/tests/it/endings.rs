@@ -15,7 +15,7 @@ use rempart_engine::{
 use rempart_engine::{Delta, ModelInfo};
 use rempart_gateway::{Limits, starting};
 use rempart_store::UsageRow;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
