@@ -23,10 +23,14 @@ pub(crate) const CODE_LINE_BYTES_MAX: usize = 400;
 /// Code coloured in one block, in bytes; the rest of the block is plain.
 pub(crate) const CODE_BYTES_MAX: usize = 192 * 1024;
 /// Source of the open block that is rendered anew with each piece of a stream, in bytes; above it the block is split.
-pub(crate) const OPEN_BYTES_MAX: usize = 2_048;
+pub(crate) const OPEN_BYTES_MAX: usize = 1_536;
 /// Where no split is found, the open block is closed by force above this.
-pub(crate) const OPEN_BYTES_FORCED: usize = 6_144;
+pub(crate) const OPEN_BYTES_FORCED: usize = 3_072;
 /// What a stream may hold back because its meaning is open, in bytes.
 pub(crate) const HELD_BYTES_MAX: usize = 512;
 /// Readings of the open text for one piece of a stream; it takes as many as containers close or open in it.
 pub(crate) const STEPS_MAX: usize = 512;
+/// More signs of markup than this in the open text are no text that people or models write.
+pub(crate) const BURDEN_MIN: usize = 600;
+/// Such a text is read again when it has grown by this share of its signs.
+pub(crate) const BURDEN_SHARE: usize = 24;

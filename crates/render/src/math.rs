@@ -27,7 +27,7 @@ const DEFINITIONS: [&str; 12] = [
 
 /// Sets a formula; `None` means: show the source.
 pub(crate) fn mathml(tex: &str, is_display: bool) -> Option<String> {
-    if tex.trim().is_empty() || tex.len() > FORMULA_BYTES_MAX || !is_tame(tex) {
+    if !is_tame(tex) {
         return None;
     }
     unharmed(|| written(tex, is_display)).flatten()
@@ -44,8 +44,13 @@ pub(crate) fn written(tex: &str, is_display: bool) -> Option<String> {
     (out.len() <= MATHML_BYTES_MAX).then_some(out)
 }
 
-/// Whether braces and environments balance within the depth allowed, and nothing is defined.
-fn is_tame(tex: &str) -> bool {
+/// Whether a formula has a fit length, braces and environments balance within the depth allowed, nothing is defined, and no sign
+/// stands where the library cuts a number out of bytes.
+pub(crate) fn is_tame(tex: &str) -> bool {
+    let has_number = ["\\char", "alignat", "alignedat"].iter().any(|word| tex.contains(word));
+    if tex.trim().is_empty() || tex.len() > FORMULA_BYTES_MAX || has_number && !tex.is_ascii() {
+        return false;
+    }
     let mut depth = 0_usize;
     let mut rest = tex;
     while let Some(at) = rest.find(['\\', '{', '}']) {

@@ -3,6 +3,7 @@
 //! What must stay true: closed lists, for elements, attributes, classes and schemes. The writer never passes raw HTML on, so in
 //! ordinary times this changes nothing; it is the wall behind the wall.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -169,8 +170,39 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 
 /// Lets through what stands in the lists, and nothing else.
 pub(crate) fn sanitize(html: &str) -> String {
-    SANITIZER.clean(html).to_string()
+    SANITIZER.clean(&in_short_runs(html)).to_string()
 }
+
+/// Text between two tags is written in squares of its `&`s (html5ever looks for the next tag at each of them), so a long run is parted
+/// by comments, which do not come out again.
+fn in_short_runs(html: &str) -> Cow<'_, str> {
+    if html.len() <= RUN_BYTES_MAX {
+        return Cow::Borrowed(html);
+    }
+    let mut out = String::with_capacity(html.len() + html.len() / 256);
+    let mut run_at = 0;
+    let mut rest = html;
+    while let Some(at) = rest.find(['<', '&']) {
+        let (text, from) = rest.split_at(at);
+        out.push_str(text);
+        let len = if from.starts_with('<') { from.find('>').map_or(from.len(), |end| end + 1) } else { 1 };
+        if from.starts_with('&') && out.len() - run_at > RUN_BYTES_MAX {
+            out.push_str("<!---->");
+            run_at = out.len();
+        }
+        let (sign, after) = from.split_at(len);
+        out.push_str(sign);
+        if len > 1 {
+            run_at = out.len();
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The longest run of text that is written in one piece.
+const RUN_BYTES_MAX: usize = 4_096;
 
 /// The same for what goes into a block of a stream; cells of a row are looked at where they will stand.
 pub(crate) fn sanitize_block(html: &str) -> String {

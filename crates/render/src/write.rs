@@ -115,8 +115,12 @@ impl<'a, 'p> Writer<'a, 'p> {
             NodeValue::HtmlInline(html) => self.push_inline_html(html),
             NodeValue::HtmlBlock(block) => {
                 let literal = self.prepared.restored(&block.literal);
-                self.out.push_str("<p class=\"raw\">");
-                push_escaped(literal.trim_end(), &mut self.out);
+                let is_tail = self.tail.leaf.is_some_and(|leaf| std::ptr::eq(leaf, node));
+                self.out.push_str(if is_tail { "<p class=\"raw\" data-tail=\"\">" } else { "<p class=\"raw\">" });
+                push_escaped(literal.trim_start_matches(CUT).trim_end(), &mut self.out);
+                if is_tail {
+                    self.tail.at = Some(self.out.len());
+                }
                 self.out.push_str("</p>");
             }
             NodeValue::CodeBlock(block) => self.push_code_block(node, block),

@@ -61,14 +61,11 @@ impl Incremental {
         let view = self.region.get(..seen).unwrap_or_default();
         let line_at = view.rfind('\n').map_or(0, |at| at + 1).max(self.rest_at);
         let literal = reading.prepared.restored(&code.literal);
-        let is_partial = seen > line_at;
-        let (lines, partial) = if is_partial {
-            let body = literal.strip_suffix('\n').unwrap_or(&literal);
-            body.rsplit_once('\n')
-                .map_or(("", body), |(lines, partial)| (literal.get(..=lines.len()).unwrap_or(lines), partial))
-        } else {
-            (literal.as_str(), "")
-        };
+        // A line that is complete in the source is one in the code; what follows is the line being written.
+        let complete = view.get(self.rest_at..).unwrap_or_default().matches('\n').count();
+        let len = literal.split_inclusive('\n').take(complete).map(str::len).sum();
+        let (lines, partial) = literal.split_at_checked(len).unwrap_or((&literal, ""));
+        let partial = partial.strip_suffix('\n').unwrap_or(partial);
         self.append_lines(lines);
         let is_long = partial.len() > CODE_LINE_BYTES_MAX;
         self.show_line(partial, is_long);

@@ -14,9 +14,9 @@
 //! of Markdown is written twice. Code is a frame from its first line: complete lines are appended, coloured once.
 //!
 //! **The end** is what [`crate::render`] gives for the whole text, but: link definitions work only for what comes after them;
-//! a list that was split stays tight or loose as it was; an emphasis, a link or a code span longer than about 2 KiB is text; a
+//! a list that was split stays tight or loose as it was; an emphasis, a link or a code span longer than about 1.5 KiB is text; a
 //! setext underline under a paragraph, or a table's rule under a head, of more than that makes no heading or table of it; a
-//! block that can be split nowhere ends at 6 KiB and goes on as a new one. Elements with `data-block` or `data-tail` that are
+//! block that can be split nowhere ends at 3 KiB and goes on as a new one. Elements with `data-block` or `data-tail` that are
 //! `div` or `span` mean nothing.
 //!
 //! What must stay true: one push costs what the open block costs, never what the answer costs; a closed block never changes.
@@ -34,7 +34,7 @@ use comrak::Arena;
 use comrak::nodes::{Node, NodeValue};
 
 use crate::guard::unharmed;
-use crate::limits::{OPEN_BYTES_FORCED, OPEN_BYTES_MAX, STEPS_MAX};
+use crate::limits::{BURDEN_MIN, BURDEN_SHARE, OPEN_BYTES_FORCED, OPEN_BYTES_MAX, STEPS_MAX};
 use crate::parse::parse;
 use crate::plain;
 use crate::sanitize::sanitize_block;
@@ -76,6 +76,11 @@ pub struct Incremental {
     blocks: Vec<Block>,
     memos: Memos,
     patches: Vec<Patch>,
+    /// Signs of markup in the region, where they are so many that reading it costs more than a piece of a stream may: then it is read
+    /// less often.
+    burden: usize,
+    /// What came since it was read.
+    unread: usize,
     /// A carriage return came last, and may be half of a line's end.
     is_after_return: bool,
 }
@@ -118,7 +123,15 @@ impl Incremental {
         let text = if self.is_after_return { text.strip_prefix('\n').unwrap_or(text) } else { text };
         self.is_after_return = text.ends_with('\r');
         self.region.push_str(&defused(text));
-        self.advance(false)
+        self.unread += text.len();
+        if self.unread < self.burden / BURDEN_SHARE {
+            return Vec::new();
+        }
+        self.unread = 0;
+        let patches = self.advance(false);
+        let signs = self.region.bytes().filter(|byte| b"[]*_`~<>&$\\!|".contains(byte)).count();
+        self.burden = if signs > BURDEN_MIN { signs } else { 0 };
+        patches
     }
 
     /// The answer is complete: shows what was held back.
@@ -446,7 +459,11 @@ fn leaf_of(node: Node<'_>) -> Option<Node<'_>> {
     loop {
         let value = &leaf.data().value;
         match value {
-            NodeValue::Paragraph | NodeValue::Heading(_) | NodeValue::TableCell | NodeValue::CodeBlock(_) => {
+            NodeValue::Paragraph
+            | NodeValue::Heading(_)
+            | NodeValue::TableCell
+            | NodeValue::CodeBlock(_)
+            | NodeValue::HtmlBlock(_) => {
                 return Some(leaf);
             }
             NodeValue::TableRow(_) => {
