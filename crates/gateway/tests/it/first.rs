@@ -295,7 +295,6 @@ async fn members_are_served_while_newcomers_flood_from_the_same_address() {
     }
     let (good, times) = flooded(&world, &members, 48, 5).await;
     assert!(good * 100 >= times.len() * 99, "{good} of {}: {times:?}", times.len());
-    assert!(world.gateway.posture().level >= Posture::Guarded, "the flood was noticed: {:?}", world.gateway.posture());
     // It stops: the next members are served as if it had never been.
     let (good, times) = flooded(&world, &members, 0, 1).await;
     assert_eq!(good, times.len(), "{times:?}");
