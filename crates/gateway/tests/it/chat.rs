@@ -89,7 +89,10 @@ async fn an_answer_goes_on_when_the_tab_closes_and_is_read_again_by_event_id() {
     let rest = content_of(&resumed);
     assert!(text.ends_with(&rest) && !rest.is_empty() && rest.len() < text.len(), "{rest:?} of {text:?}");
     let ids: Vec<u64> = resumed.text().lines().filter_map(|l| l.strip_prefix("id: ")?.parse().ok()).collect();
-    assert!(ids.iter().all(|id| *id >= 1) && ids.is_sorted() && ids.last() == Some(&16), "{ids:?}");
+    assert!(
+        ids.first() == Some(&0) && ids.iter().skip(1).all(|id| *id >= 1) && ids.is_sorted() && ids.last() == Some(&16),
+        "{ids:?}"
+    );
 }
 
 #[tokio::test]
@@ -165,4 +168,47 @@ async fn a_branch_is_made_by_naming_the_parent() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     panic!("{texts:?}");
+}
+
+/// What a page shows after the patches of a stream: blocks by number, as far as no block stands in another.
+fn shown(answer: &Answer) -> std::collections::BTreeMap<u64, String> {
+    let mut blocks = std::collections::BTreeMap::new();
+    for event in answer.events().iter().filter_map(|e| serde_json::from_str::<Value>(e).ok()) {
+        for patch in event["patches"].as_array().into_iter().flatten() {
+            let (block, html) = (patch[1].as_u64().unwrap(), patch[2].as_str().unwrap().to_owned());
+            match patch[0].as_str().unwrap() {
+                "set" => drop(blocks.insert(block, html)),
+                "append" => blocks.get_mut(&block).unwrap().push_str(&html),
+                other => panic!("{other}"),
+            }
+        }
+    }
+    blocks
+}
+
+#[tokio::test]
+async fn whoever_comes_back_is_shown_the_same_page() {
+    let world = World::with(Setup { engine: engine_options(2, 40), ..Setup::default() }).await;
+    let cookie = world.register("ada").await;
+    let id = begin(&world, &cookie).await;
+    let path = format!("/api/v1/conversations/{id}/messages");
+    let body = json!({ "text": "**bold** <script>alert(1)</script> 你好" });
+    let live = world.call(Method::POST, &path, Credential::Cookie(&cookie), Some(body)).await;
+    let page = shown(&live);
+    let html: String = page.values().cloned().collect();
+    assert!(html.contains("<strong>bold</strong>") && !html.contains("<script"), "{html}");
+    let generation = event_of(&live, "accepted")["generation"].as_str().unwrap().to_owned();
+    for after in [None, Some("0"), Some("7"), Some("14"), Some("15")] {
+        let path = format!("/api/v1/generations/{generation}/events");
+        let mut request = world.request(Method::GET, &path, Credential::Cookie(&cookie), None);
+        if let Some(after) = after {
+            request.headers_mut().insert("last-event-id", after.parse().unwrap());
+        }
+        let resumed = world.send(request).await;
+        assert_eq!(shown(&resumed), page, "after {after:?}: {}", resumed.text());
+    }
+    let row = &messages(&world, &cookie, &id).await[1];
+    assert!(row["html"].as_str().unwrap().contains("<strong>bold</strong>"), "{row}");
+    assert_eq!(event_of(&live, "done")["message"]["html"], row["html"]);
+    assert_eq!(messages(&world, &cookie, &id).await[0]["html"], Value::Null);
 }

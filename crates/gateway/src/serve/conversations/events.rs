@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::Path;
 use rempart_domain::{GenerationId, ReasonCode};
+use rempart_web::render::{Incremental, Patch};
 use serde_json::{Value, json};
 
 use super::ask::outcome_of;
@@ -42,25 +43,42 @@ fn find_generation(call: &Call, id: &str) -> Result<Arc<Generation>, Refusal> {
     call.gateway.generations.find(id, call.account()?).ok_or_else(|| ReasonCode::NotFound.into())
 }
 
-/// Writes the chat's events for one reader.
+/// Writes the chat's events for one reader, and renders for them: no reader's page costs the task that drives the engine.
 pub struct EventWriter {
     generation: Arc<Generation>,
     preface: Vec<u8>,
+    /// The answer as this reader's page shows it.
+    blocks: Incremental,
 }
 
 impl EventWriter {
     /// The stream of whoever asked: it begins with `accepted`.
     pub(super) fn accepted(generation: &Arc<Generation>, accepted: &Value) -> Self {
         let preface = format!("event: accepted\ndata: {accepted}\n\n").into_bytes();
-        Self { generation: Arc::clone(generation), preface }
+        Self { generation: Arc::clone(generation), preface, blocks: Incremental::new() }.showing(0)
     }
 
-    /// The stream of whoever comes back and has read up to event `next`.
-    fn resumed(generation: &Arc<Generation>, _next: u64) -> Self {
-        Self { generation: Arc::clone(generation), preface: Vec::new() }
+    /// The stream of whoever comes back and reads on from event `next`.
+    fn resumed(generation: &Arc<Generation>, next: u64) -> Self {
+        Self { generation: Arc::clone(generation), preface: Vec::new(), blocks: Incremental::new() }.showing(next)
     }
 
-    fn done(&self, end: &End) -> Value {
+    /// What was said before event `next` is shown first, whatever the reader's page holds: its patches build every block anew.
+    fn showing(mut self, next: u64) -> Self {
+        let said = self.generation.text_before(next);
+        if said.is_empty() {
+            return self;
+        }
+        self.blocks.push(&said);
+        let data = json!({ "content": "", "reasoning": "", "patches": patches_json(self.blocks.snapshot()) });
+        match next.checked_sub(1) {
+            Some(last) => push_event(&mut self.preface, last, "delta", &data),
+            None => self.preface.extend_from_slice(format!("event: delta\ndata: {data}\n\n").as_bytes()),
+        }
+        self
+    }
+
+    fn done(&mut self, end: &End) -> Value {
         let End::Finished { reason, usage, is_stopped } = end else { return Value::Null };
         let message = self.generation.place().map(|place| {
             let (text, reasoning) = self.generation.text();
@@ -69,8 +87,18 @@ impl EventWriter {
         });
         json!({
             "finish_reason": reason.as_str(), "stopped": is_stopped, "usage": usage_json(*usage), "message": message,
+            "patches": patches_json(self.blocks.finish()),
         })
     }
+}
+
+/// Patches as `["set" or "append", block, html]`.
+fn patches_json(patches: Vec<Patch>) -> Value {
+    let each = patches.into_iter().map(|patch| match patch {
+        Patch::Set { block, html } => json!(["set", block, html]),
+        Patch::Append { block, html } => json!(["append", block, html]),
+    });
+    each.collect()
 }
 
 fn push_event(out: &mut Vec<u8>, id: u64, name: &str, data: &Value) {
@@ -84,7 +112,9 @@ impl Writer for EventWriter {
 
     fn push(&mut self, out: &mut Vec<u8>, look: &Look) {
         for delta in &look.deltas {
-            let data = json!({ "content": delta.content.expose(), "reasoning": delta.reasoning.expose() });
+            let patches = patches_json(self.blocks.push(delta.content.expose()));
+            let content = delta.content.expose();
+            let data = json!({ "content": content, "reasoning": delta.reasoning.expose(), "patches": patches });
             push_event(out, look.next_event.saturating_sub(1), "delta", &data);
         }
         match &look.end {

@@ -263,22 +263,30 @@ pub(crate) async fn read_page(
     let mut messages = gateway.store.list_messages(account, id, before, limit).await.map_err(|e| store_refusal(&e))?;
     let around = read_around(call, &messages).await?;
     let next = messages.first().filter(|m| m.parent.is_some()).map(|m| m.id.to_string());
-    let mut rows = Vec::with_capacity(messages.len());
+    let mut running = Vec::with_capacity(messages.len());
     for message in &mut messages {
-        let running = match message.status {
+        let generation = match message.status {
             MessageStatus::Streaming => gateway.generations.find_by_message(message.id, account),
             _ => None,
         };
-        if let Some(generation) = &running {
+        if let Some(generation) = &generation {
             let (text, reasoning) = generation.text();
             message.text = Sensitive::new(text);
             message.reasoning = (!reasoning.is_empty()).then(|| Sensitive::new(reasoning));
         }
-        let mut row = message_json(message, &around);
-        if let (Some(generation), Some(row)) = (running, row.as_object_mut()) {
-            row.insert("generation".into(), generation.id.to_string().into());
-        }
-        rows.push(row);
+        running.push(generation.map(|generation| generation.id));
     }
+    // Fifty answers may be long: they are rendered where nobody else waits.
+    let rendered = tokio::task::spawn_blocking(move || {
+        let each = messages.iter().zip(running).map(|(message, generation)| {
+            let mut row = message_json(message, &around);
+            if let (Some(generation), Some(row)) = (generation, row.as_object_mut()) {
+                row.insert("generation".into(), generation.to_string().into());
+            }
+            row
+        });
+        each.collect::<Vec<_>>()
+    });
+    let rows = rendered.await.map_err(|_| ReasonCode::Internal)?;
     Ok((rows, next))
 }

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 
 use rempart_domain::{MessageId, Sensitive, Usage};
-use rempart_store::{Conversation, File, Message, MessageStatus};
+use rempart_store::{Conversation, File, Message, MessageRole, MessageStatus};
+use rempart_web::render::render;
 use serde_json::{Value, json};
 
 use crate::refusal::Refusal;
@@ -70,9 +71,10 @@ pub(crate) fn message_json(message: &Message, around: &Around) -> Value {
     let alone = [message.id];
     let siblings = around.siblings.get(&message.id).map_or(alone.as_slice(), Vec::as_slice);
     let files = around.files.get(&message.id).map_or(&[][..], Vec::as_slice);
+    let html = (message.role == MessageRole::Assistant).then(|| render(message.text.expose()));
     json!({
         "id": message.id.to_string(), "parent": message.parent.map(|m| m.to_string()), "role": message.role.as_str(),
-        "text": message.text.expose(), "reasoning": message.reasoning.as_ref().map(Sensitive::expose),
+        "text": message.text.expose(), "reasoning": message.reasoning.as_ref().map(Sensitive::expose), "html": html,
         "model": message.model, "status": message.status.as_str(), "created": rfc3339(message.created.seconds()),
         "usage": message.usage.map(usage_json), "attachments": files.iter().map(file_json).collect::<Vec<_>>(),
         "siblings": siblings_json(message.id, siblings), "generation": null,
@@ -88,7 +90,7 @@ pub(crate) fn answer_json(
 ) -> Value {
     json!({
         "id": place.message.to_string(), "parent": place.parent.map(|m| m.to_string()), "role": "assistant",
-        "text": text, "reasoning": (!reasoning.is_empty()).then_some(reasoning),
+        "text": text, "reasoning": (!reasoning.is_empty()).then_some(reasoning), "html": render(text),
         "model": place.model, "status": status.as_str(), "created": rfc3339(place.created.seconds()),
         "usage": usage.map(usage_json), "attachments": [],
         "siblings": siblings_json(place.message, &place.siblings), "generation": null,
