@@ -37,13 +37,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def await_port(port, seconds=60):
+def await_port(port, directory, seconds=60):
     for _ in range(seconds * 20):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    sys.exit(f"nothing listens at port {port}")
+    sys.exit(f"nothing listens at port {port}: {(directory / 'log').read_text()[-2000:]}")
 
 
 class Stage:
@@ -81,7 +81,7 @@ class Stage:
         port = free_port()
         numbers = [part for key, value in shape.items() for part in (f"--{key.replace('_', '-')}", str(value))]
         process = self.start([self.args.rempart, "engine", "scripted", "--listen", f"127.0.0.1:{port}", *numbers])
-        await_port(port)
+        await_port(port, self.directory)
         return port, process
 
     def front(self, name, engine, keys):
@@ -105,21 +105,24 @@ class Stage:
         else:
             sys.exit(f"no front {name}")
         process = self.start(command, env=env)
-        await_port(port)
+        await_port(port, self.directory)
         return port, process
 
 
 def smg_command(stage, port, engine, keys):
-    """The priority scheduler on: members' keys are tenants of class interactive, which has four sequences of its own."""
-    members = (keys / "members.txt").read_text().split()
-    config = {"capacity": 8, "classes": {"interactive": {"reserved": 4}}, "tenants": {key: "interactive" for key in members}}
-    (stage.directory / "smg.json").write_text(json.dumps(config))
-    template = (HERE / "peers" / "smg.args").read_text()
-    values = {"PORT": port, "ENGINE": engine, "DIR": stage.directory}
-    for key, value in values.items():
-        template = template.replace(f"@{key}@", str(value))
-    lines = [line for line in template.splitlines() if line and not line.startswith("#")]
-    return [stage.args.smg, *[word for line in lines for word in line.split()]], {}
+    """The priority scheduler on: members are tenants of class interactive, which has four of eight sequences for itself."""
+    policies, arguments = [], []
+    for group in ("members", "newcomers", "new", "turned"):
+        for number, key in enumerate((keys / f"{group}.txt").read_text().split()):
+            arguments += ["--tenant-api-key", f"{group}{number}:{key}"]
+            if group in ("members", "turned"):
+                policies.append(f'  "auth:{group}{number}":\n    max_class: interactive\n')
+    config = stage.written("smg.yaml", "smg.yaml")
+    config.write_text(config.read_text() + "".join(policies))
+    return [stage.args.smg, "launch", "--backend", "openai", "--worker-urls", f"http://127.0.0.1:{engine}", "--host", "127.0.0.1",
+            "--port", str(port), "--max-concurrent-requests", "8", "--disable-retries", "--disable-circuit-breaker",
+            "--priority-scheduler-enabled", "--priority-scheduler-config", str(config),
+            "--prometheus-port", str(free_port()), "--log-level", "error", *arguments], {}
 
 
 def shortened(text, quiet, attack):
@@ -135,7 +138,7 @@ def shortened(text, quiet, attack):
         seconds = float(re.search(r"seconds = ([\d.]+)", block).group(1))
         if role == "after":
             continue
-        seconds = {"quiet": quiet, "attack": seconds if seconds >= 60 else attack}.get(role, seconds)
+        seconds = {"warmup": 1, "quiet": quiet, "attack": seconds if seconds >= 60 else attack}.get(role, seconds)
         kept.append("[[phases]]\n" + re.sub(r"seconds = [\d.]+", f"seconds = {seconds}", block))
     head = re.sub(r"\[writers\]\n(?:[^\[\n].*\n|\n)*", "", head)
     return head + "".join(kept) + tail
@@ -157,8 +160,8 @@ def measure(args, cell, name):
                 if name != "nothing":
                     port, process = stage.front(name, port, keys)
                 command += ["--against", f"http://127.0.0.1:{port}", "--pid", str(process.pid)]
-                if name == "litellm":
-                    command += ["--model", "scripted"]
+                if name == "smg":
+                    command += ["--header", "x-smg-priority: interactive"]
             ran = subprocess.run(command, capture_output=True, text=True)
         finally:
             stage.stop()

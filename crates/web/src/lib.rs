@@ -50,3 +50,8 @@ pub use rempart_render as render;
 /// nothing else. `worker-src` is for a proof of work, which is solved beside the page.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                        worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// A text of `locales/`, for what is written outside of pages: the drill's report.
+pub fn text(locale: Locale, key: &str) -> String {
+    words::Words::new(locale).t(key)
+}

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
 use super::answer::{CANARY_LEN, CANARY_WORD};
@@ -22,17 +22,22 @@ pub(super) struct Asker {
     pub(super) target: Target,
     host: HeaderValue,
     model: String,
+    /// Sent with every request, by members and attackers alike: some gateways want a header to know what they may believe.
+    extra: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Asker {
-    pub(super) fn new(target: Target, model: &str) -> Self {
+    pub(super) fn new(target: Target, model: &str, extra: Vec<(HeaderName, HeaderValue)>) -> Self {
         let host = HeaderValue::from_str(&target.authority()).unwrap_or(HeaderValue::from_static("localhost"));
-        Self { target, host, model: model.to_owned() }
+        Self { target, host, model: model.to_owned(), extra }
     }
 
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, self.host.clone());
+        for (name, value) in &self.extra {
+            headers.insert(name, value.clone());
+        }
         headers
     }
 

@@ -1,6 +1,7 @@
 //! One connection: asks, reads, and says what became of it. Plain hyper; the connection is driven by whoever waits for its answer, so
 //! that a client costs one task.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -125,6 +126,17 @@ impl Line {
 
     /// Sends a request and reads the answer to its end. `canary` is the only one that may be in it.
     pub(super) async fn ask(&mut self, request: Request<Full<Bytes>>, is_stream: bool, canary: &str) -> Told {
+        self.ask_seen(request, is_stream, canary, &Cell::new(false)).await
+    }
+
+    /// The same; `has_first` is set when the first text is there.
+    pub(super) async fn ask_seen(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        is_stream: bool,
+        canary: &str,
+        has_first: &Cell<bool>,
+    ) -> Told {
         let Some(response) = self.send(request).await else { return Told::broken() };
         let (head, mut body) = response.into_parts();
         let status = head.status.as_u16();
@@ -140,6 +152,7 @@ impl Line {
             let has_text = answer.read(&data);
             if told.first.is_none() && (has_text || !is_stream) {
                 told.first = Some(Instant::now());
+                has_first.set(true);
             }
             if !is_stream {
                 told.body.extend(data.iter().take(most.saturating_sub(told.body.len())));

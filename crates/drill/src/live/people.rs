@@ -3,7 +3,7 @@
 //! What must stay true: the moments are fixed before the run begins; how late the generator itself was is measured and told, and a run
 //! in which it was too late does not count.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -130,11 +130,19 @@ impl Caller {
         let key = keys.get(usize::try_from(ask.account).unwrap_or(usize::MAX));
         let patience = Duration::from_secs_f64(people.patience_s);
         let longest = people.whole_within_s.map_or(patience + REST_OF_ANSWER, Duration::from_secs_f64);
-        let answered =
-            tokio::time::timeout_at((due + longest).into(), self.answer(&ask, people, key, &body, &canary)).await;
-        let total = due.elapsed();
+        let has_first = Cell::new(false);
+        let gives_up = async {
+            tokio::time::sleep_until((due + patience.min(longest)).into()).await;
+            if has_first.get() {
+                tokio::time::sleep_until((due + longest).into()).await;
+            }
+        };
         // Whoever gives up drops the connection with the answer.
-        let told = answered.ok();
+        let told = tokio::select! {
+            told = self.answer(&ask, people, (key, &body, &canary), &has_first) => Some(told),
+            () = gives_up => None,
+        };
+        let total = due.elapsed();
         let first = told.as_ref().and_then(|told| told.first).map(|at| at.saturating_duration_since(due));
         let is_late = first.is_none_or(|first| first > patience);
         let fate = match told.as_ref().map(|told| &told.ending) {
@@ -171,14 +179,20 @@ impl Caller {
         }
     }
 
-    async fn answer(&self, ask: &Ask, people: &People, key: Option<&HeaderValue>, body: &Bytes, canary: &str) -> Told {
+    async fn answer(
+        &self,
+        ask: &Ask,
+        people: &People,
+        (key, body, canary): (Option<&HeaderValue>, &Bytes, &str),
+        has_first: &Cell<bool>,
+    ) -> Told {
         let address = address_of(ask.group, ask.address);
         let request = || -> Request<Full<Bytes>> { self.asker.chat(key, body.clone()) };
         // A kept connection may have been closed by the server meanwhile: then, as any client, once more on a new one.
         if !ask.is_fresh
             && let Some(mut line) = self.take(address).await
         {
-            let told = line.ask(request(), people.stream, canary).await;
+            let told = line.ask_seen(request(), people.stream, canary, has_first).await;
             let may_retry = told.ending == Ending::Broken && told.status == 0;
             self.keep(address, line);
             if !may_retry {
@@ -188,7 +202,7 @@ impl Caller {
         let connected = self.asker.target.connect(address, None, Duration::from_secs(30)).await;
         let Ok(stream) = connected else { return Told::broken() };
         let Some(mut line) = Line::begin(stream).await else { return Told::broken() };
-        let told = line.ask(request(), people.stream, canary).await;
+        let told = line.ask_seen(request(), people.stream, canary, has_first).await;
         if !ask.is_fresh {
             self.keep(address, line);
         }

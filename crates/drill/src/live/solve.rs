@@ -1,7 +1,13 @@
-//! Solves what the registration gate asks, as a browser's widget would.
+//! Solves what the registration gate asks (ALTCHA v2), as a browser's widget would.
 
-/// The payload for a challenge's JSON; `None` if it is none that can be solved here.
+use altcha::{Challenge, Payload, SolveChallengeOptions, solve_challenge};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// The widget's payload for a challenge's JSON; `None` if it is none, or none that can be solved in reasonable time.
 pub(super) fn solve(challenge: &[u8]) -> Option<String> {
-    let _challenge: serde_json::Value = serde_json::from_slice(challenge).ok()?;
-    None
+    let challenge: Challenge = serde_json::from_slice(challenge).ok()?;
+    let solution = solve_challenge(SolveChallengeOptions::new(&challenge)).ok()??;
+    let payload = Payload { challenge, solution };
+    serde_json::to_vec(&payload).ok().map(|json| STANDARD.encode(json))
 }

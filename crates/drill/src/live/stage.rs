@@ -46,6 +46,8 @@ pub struct Against {
     pub model: String,
     /// Its process, to tell its CPU time.
     pub pid: Option<u32>,
+    /// Headers that everybody sends to it.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
 }
 
 /// What the threads share.
@@ -98,10 +100,11 @@ pub fn run(scenario: &Scenario, options: &LiveOptions, watch: &mut dyn FnMut(Pro
         (None, Some(platform)) => (platform.public, "scripted".to_owned()),
         (None, None) => return Err(LiveError::Needs("a platform")),
     };
+    let headers = options.against.as_ref().map(|against| against.headers.clone()).unwrap_or_default();
     let mut stage = Stage {
         scenario,
         options,
-        asker: ask::Asker::new(target, &model),
+        asker: ask::Asker::new(target, &model, headers),
         keyring,
         shared: Arc::new(Shared {
             origin: Instant::now() + LEAD,
@@ -219,7 +222,12 @@ impl Stage<'_> {
         let Some(plan) = self.scenario.arrivals.clone().filter(|_| self.platform.is_some()) else { return Ok(None) };
         let moments = crate::plan::arrivals(self.scenario, &plan, self.options.seed);
         let (asker, shared, seed) = (self.asker.clone(), Arc::clone(&self.shared), self.options.seed);
-        spawn("arrivals", move || arrivals::run(&plan, moments, asker, shared, seed)).map(Some)
+        let work = move || {
+            // Solving takes its time; it must not be the members'.
+            lower_priority();
+            arrivals::run(&plan, moments, asker, shared, seed)
+        };
+        spawn("arrivals", work).map(Some)
     }
 
     fn start_writers(&self, scribes: writers::Scribes) -> Result<Option<Thread<writers::Written>>, LiveError> {

@@ -135,9 +135,33 @@ async fn write(asker: &Asker, scribe: &Scribe, text: &str) -> bool {
     let mut request = asker.post("/", None, body);
     *request.uri_mut() = path.parse().unwrap_or_default();
     request.headers_mut().insert(COOKIE, scribe.cookie.clone());
-    let told = once(asker, request).await;
-    let said = String::from_utf8_lossy(&told.body);
-    said.contains("event: accepted") && said.contains("\"kept\":true")
+    let accepted = tokio::time::timeout(PATIENCE, until_accepted(asker, request)).await.ok().flatten();
+    let Some(accepted) = accepted else { return false };
+    // The question is what is kept; nobody waits for the answer, nor holds a sequence for it.
+    if let Some(generation) = accepted.get("generation").and_then(|id| id.as_str()) {
+        let mut stop = asker.post("/", None, Bytes::from_static(b"{}"));
+        *stop.uri_mut() = format!("/api/v1/generations/{generation}/stop").parse().unwrap_or_default();
+        stop.headers_mut().insert(COOKIE, scribe.cookie.clone());
+        once(asker, stop).await;
+    }
+    accepted.get("kept").and_then(serde_json::Value::as_bool).unwrap_or(false)
+}
+
+/// What the first event says.
+async fn until_accepted(asker: &Asker, request: Request<Full<Bytes>>) -> Option<serde_json::Value> {
+    let stream = asker.target.connect(HERE, None, PATIENCE).await.ok()?;
+    let mut line = Line::begin(stream).await?;
+    let mut body = line.send(request).await?.into_body();
+    let mut said = Vec::new();
+    while let Some(Ok(data)) = line.frame(&mut body).await {
+        said.extend_from_slice(&data);
+        let text = String::from_utf8_lossy(&said);
+        let event = text.split_once("event: accepted\ndata: ").and_then(|(_, rest)| rest.split_once('\n'));
+        if let Some((json, _)) = event {
+            return serde_json::from_str(json).ok();
+        }
+    }
+    None
 }
 
 /// Texts of a conversation as the platform gives them out.

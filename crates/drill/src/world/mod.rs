@@ -11,6 +11,8 @@ mod policy;
 mod run;
 mod scene;
 #[cfg(test)]
+mod scene_tests;
+#[cfg(test)]
 mod tests;
 
 pub use engine::EngineShape;

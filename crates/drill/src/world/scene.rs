@@ -51,6 +51,8 @@ enum Happening {
     Told(u64),
     /// The first text reaches its reader.
     First(u64),
+    /// The one who asked leaves if there is no text yet.
+    Impatient(u64),
     /// The one who asked gives up.
     GiveUp(u64),
     /// A password was hashed.
@@ -218,6 +220,7 @@ impl<'a> Scene<'a> {
             Happening::Decide(ticket) => self.decide(ticket),
             Happening::Told(ticket) => self.told(ticket),
             Happening::First(ticket) => self.first_text(ticket),
+            Happening::Impatient(ticket) => self.lose_patience(ticket),
             Happening::GiveUp(ticket) => self.give_up(ticket),
             Happening::Hashed(ticket) => self.hashed(ticket),
             Happening::Engine => {

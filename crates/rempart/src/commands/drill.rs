@@ -14,8 +14,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rempart_drill::live::{self, Against, LiveOptions, Progress, Target};
 use rempart_drill::promises::{Verdict, judge};
-use rempart_drill::report::{Run, to_json, to_lines};
+use rempart_drill::report::{Language, Run, to_html, to_json, to_lines};
 use rempart_drill::scenario::{Scenario, catalogue, load, parse};
+
+use rempart_web::Locale;
 
 use crate::cli::Globals;
 use crate::outcome::{Failure, chain, say, tell};
@@ -38,7 +40,7 @@ pub(crate) struct Drill {
     /// Where chance begins, instead of the scenario's seed
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Writes report.json here
+    /// Writes report.json and the pages report.html, report.zh.html and report.fr.html here
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
     /// Another gateway that you run: http://127.0.0.1:PORT, a literal loopback address
@@ -50,9 +52,15 @@ pub(crate) struct Drill {
     /// Its process, to tell its CPU time and memory
     #[arg(long, value_name = "PID", requires = "against")]
     pid: Option<u32>,
+    /// NAME: VALUE, sent to it with every request, by members and attackers alike; may be given several times
+    #[arg(long, value_name = "HEADER", requires = "against")]
+    header: Vec<String>,
     /// Writes the keys that the scenario uses with --against (members.txt, newcomers.txt, new.txt, turned.txt) and ends
     #[arg(long, value_name = "DIR")]
     write_keys: Option<PathBuf>,
+    /// Times are told, and only counts are judged: for machines that do other things meanwhile
+    #[arg(long)]
+    counts: bool,
     /// A PostgreSQL server on this machine, for scenarios in which the database goes away
     #[arg(long, value_name = "URL")]
     store: Option<String>,
@@ -72,8 +80,7 @@ pub(crate) fn run(globals: &Globals, args: &Drill) -> Result<ExitCode, Failure> 
     let verdicts = judge(&scenario, &run);
     let report = to_json(&scenario, &run, &verdicts);
     if let Some(folder) = &args.report {
-        let written = std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(folder.join("report.json"), format!("{report:#}\n")));
+        let written = write_report(folder, &scenario, &run, &verdicts, &report);
         written.map_err(|error| Failure::Failed(format!("{}: {error}", folder.display())))?;
     }
     if globals.json {
@@ -84,9 +91,34 @@ pub(crate) fn run(globals: &Globals, args: &Drill) -> Result<ExitCode, Failure> 
     Ok(conclude(args, &name, seed, &verdicts))
 }
 
+/// `report.json`, and a page in each language.
+fn write_report(
+    folder: &std::path::Path,
+    scenario: &Scenario,
+    run: &Run,
+    verdicts: &[Verdict],
+    report: &serde_json::Value,
+) -> std::io::Result<()> {
+    const PAGES: [(Locale, &str, &str); 3] = [
+        (Locale::Zh, "中文", "report.zh.html"),
+        (Locale::En, "English", "report.html"),
+        (Locale::Fr, "Français", "report.fr.html"),
+    ];
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("report.json"), format!("{report:#}\n"))?;
+    let all = PAGES.map(|(_, name, file)| (name, file));
+    for (locale, _, file) in PAGES {
+        let text = |key: &str| rempart_web::text(locale, key);
+        let language = Language { code: locale.html_lang(), text: &text, others: &all };
+        std::fs::write(folder.join(file), to_html(scenario, run, verdicts, &language))?;
+    }
+    Ok(())
+}
+
 /// The exit code; what broke is told with the way to repeat it.
 fn conclude(args: &Drill, name: &str, seed: u64, verdicts: &[Verdict]) -> ExitCode {
-    let broken: Vec<&str> = verdicts.iter().filter(|verdict| !verdict.held).map(|verdict| verdict.name).collect();
+    let is_judged = |verdict: &&Verdict| !(args.counts && matches!(verdict.unit, "ms" | "s"));
+    let broken: Vec<&str> = verdicts.iter().filter(is_judged).filter(|v| !v.held).map(|v| v.name).collect();
     if broken.is_empty() {
         return ExitCode::SUCCESS;
     }
@@ -140,7 +172,7 @@ fn run_live(globals: &Globals, args: &Drill, scenario: &Scenario, seed: u64) -> 
         Some(url) => {
             // Before anything is started or opened.
             let target = Target::parse(url).map_err(|error| Failure::Usage(format!("--against: {error}")))?;
-            Some(Against { target, model: args.model.clone(), pid: args.pid })
+            Some(Against { target, model: args.model.clone(), pid: args.pid, headers: read_headers(&args.header)? })
         }
     };
     let program = std::env::current_exe().map_err(|error| Failure::internal("own program", &error))?;
@@ -156,6 +188,15 @@ fn run_live(globals: &Globals, args: &Drill, scenario: &Scenario, seed: u64) -> 
         return Err(Failure::Failed("stopped before its end".to_owned()));
     }
     Ok(run)
+}
+
+fn read_headers(texts: &[String]) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, Failure> {
+    let read = |text: &String| {
+        let (name, value) = text.split_once(':')?;
+        Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
+    };
+    let wrong = |text: &String| Failure::Usage(format!("--header {text:?}: it is NAME: VALUE"));
+    texts.iter().map(|text| read(text).ok_or_else(|| wrong(text))).collect()
 }
 
 /// SIGTERM and SIGINT end the run in order, so that what was started ends too.

@@ -13,6 +13,7 @@
 mod accounts;
 mod backup;
 mod bench;
+mod drill;
 mod import;
 mod read_pdf;
 mod rig;

@@ -17,6 +17,9 @@ const RAMP_US: u64 = 500_000;
 /// A reader who takes nothing stays so long, as live.
 const SLOW_READER_STAYS_US: u64 = 30_000_000;
 
+/// A head that does not end is given up by the platform after this time (`header_deadline_ms`).
+const SLOW_HEAD_STAYS_US: u64 = 5_000_000;
+
 /// Numbers of accounts begin here for each group, so that none is two.
 const NEWCOMERS_FROM: u64 = 1 << 32;
 const NEW_FROM: u64 = 2 << 32;
@@ -116,7 +119,9 @@ impl Scene<'_> {
             patience_us: to_us(people.patience_s),
             ..Request::default()
         };
+        let patience_us = to_us(people.patience_s.min(longest_s));
         let ticket = self.send(request, ask.is_fresh);
+        self.plan(self.now_us + patience_us, Happening::Impatient(ticket));
         self.plan(self.now_us + to_us(longest_s), Happening::GiveUp(ticket));
     }
 
@@ -166,7 +171,9 @@ impl Scene<'_> {
             AttackKind::Disconnects => Wants::Text { is_stream: true, leaves_at_first: true, stays_us: 0 },
             AttackKind::Registrations | AttackKind::SignIns => Wants::Hash,
             AttackKind::Challenges => Wants::Challenge,
-            AttackKind::Connections | AttackKind::SlowHeads => Wants::Connection,
+            AttackKind::Connections => Wants::Connection { stays_us: 0 },
+            // The platform ends such a head after some seconds.
+            AttackKind::SlowHeads => Wants::Connection { stays_us: SLOW_HEAD_STAYS_US },
         };
         Request {
             group: Group::Attackers,
@@ -192,6 +199,13 @@ impl Scene<'_> {
         let pause_us = force.attack.pause_ms * 1_000;
         let at_us = self.generator.work(self.now_us, self.costs.generator_us) + pause_us;
         self.plan(at_us, Happening::Client(client));
+    }
+
+    /// Without a first text nobody waits for the rest.
+    pub(super) fn lose_patience(&mut self, ticket: u64) {
+        if self.requests.get(&ticket).is_some_and(|request| request.first_us.is_none()) {
+            self.give_up(ticket);
+        }
     }
 
     /// Whoever waits too long leaves; what they had is given back.

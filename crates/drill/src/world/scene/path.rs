@@ -35,7 +35,10 @@ pub(super) enum Wants {
     /// A challenge.
     Challenge,
     /// A connection and no more.
-    Connection,
+    Connection {
+        /// Holds it so long.
+        stays_us: u64,
+    },
 }
 
 /// Where a request is.
@@ -80,7 +83,7 @@ impl Default for Request {
             account: 0,
             network: 0,
             band: Band::Visitor,
-            wants: Wants::Connection,
+            wants: Wants::Connection { stays_us: 0 },
             has_bad_key: false,
             input: 1,
             output_cap: 1,
@@ -155,7 +158,7 @@ impl Scene<'_> {
         let slowed = if self.hashing.is_busy(self.now_us) { 2 } else { 1 };
         let own = match request.wants {
             _ if request.has_bad_key => costs.bad_key_us,
-            Wants::Connection => 0,
+            Wants::Connection { .. } => 0,
             Wants::Challenge => costs.challenge_us,
             Wants::Text { .. } | Wants::Hash => costs.request_us,
         };
@@ -171,7 +174,7 @@ impl Scene<'_> {
         let Some(request) = self.requests.get(&ticket) else { return };
         match request.wants {
             _ if request.has_bad_key => self.end(ticket, Fate::Refused("invalid_api_key".to_owned()), 0),
-            Wants::Connection | Wants::Challenge => self.end(ticket, Fate::Done, 0),
+            Wants::Connection { .. } | Wants::Challenge => self.end(ticket, Fate::Done, 0),
             Wants::Hash if self.hashes_waiting >= HASHES_WAITING_MAX => self.refuse(ticket, ReasonCode::Overloaded),
             Wants::Hash => {
                 self.hashes_waiting += 1;
@@ -363,7 +366,9 @@ impl Scene<'_> {
         request.stage = Stage::Ended;
         request.fate = Some(fate);
         let stays_us = match request.wants {
-            Wants::Text { stays_us, .. } if request.fate == Some(Fate::Done) => stays_us,
+            Wants::Text { stays_us, .. } | Wants::Connection { stays_us } if request.fate == Some(Fate::Done) => {
+                stays_us
+            }
             _ => 0,
         };
         let at_us = self.server.work(self.now_us, cost_us) + self.costs.way_us + stays_us;
