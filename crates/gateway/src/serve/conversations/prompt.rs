@@ -198,7 +198,6 @@ impl<'a> Scale<'a> {
             sampling: Sampling::default(),
             is_whole: false,
             is_json_object: false,
-            is_whole: false,
             extra: Vec::new(),
             account: None,
             band: self.call.ctx.band,
