@@ -1,5 +1,7 @@
 //! Passkeys (WebAuthn): webauthn-rs with the ceremonies' state sealed into the client's hands.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rempart_domain::{AccountId, Secret, UnixSeconds};
 use serde_json::{Value, json};
 use webauthn_rs::prelude::{
@@ -124,7 +126,9 @@ impl Passkeys {
         }
         if let Some(public_key) = options.pointer_mut("/publicKey").and_then(Value::as_object_mut) {
             let keys = stored.iter().filter_map(|data| parse(data));
-            let allowed: Vec<Value> = keys.map(|key| json!({ "type": "public-key", "id": key.cred_id() })).collect();
+            let allowed: Vec<Value> = keys
+                .map(|key| json!({ "type": "public-key", "id": URL_SAFE_NO_PAD.encode(key.cred_id().as_slice()) }))
+                .collect();
             public_key.insert("allowCredentials".into(), allowed.into());
         }
         let state = serde_json::to_string(&state).map_err(|_| CeremonyError::Answer)?;
