@@ -132,6 +132,7 @@ pub enum Handler {
     HomeForm,
     ConversationPage,
     ConversationForm,
+    SharedPage,
     RegisterPage,
     RegisterForm,
     SignInPage,
@@ -267,6 +268,7 @@ table! {
     Public POST "/" Session Generate Page Api HomeForm;
     Public GET "/c/{id}" Session Page Page None ConversationPage;
     Public POST "/c/{id}" Session Generate Page Api ConversationForm;
+    Public GET "/s/{token}" Open Page Page None SharedPage;
     Public GET "/register" Open Page Page None RegisterPage;
     Public POST "/register" Open Door Page Form RegisterForm;
     Public GET "/sign-in" Open Page Page None SignInPage;

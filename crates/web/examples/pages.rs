@@ -1,4 +1,5 @@
 //! Writes every sample page into a folder, to be looked at: `cargo run -p rempart-web --example pages -- DIR`, then serve DIR.
+#![allow(clippy::indexing_slicing, reason = "a sample that is not there should be noticed")]
 
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ mod samples;
 fn main() -> std::io::Result<()> {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| String::from("target/pages")));
     std::fs::create_dir_all(folder.join("static"))?;
-    for name in ["tokens.css", "page.css", "mark.svg", "wall.svg"] {
+    for name in ["tokens.css", "page.css", "chat.css", "answer.css", "mark.svg", "wall.svg", "icons.svg"] {
         if let Some(asset) = rempart_web::asset(name) {
             std::fs::write(folder.join("static").join(name), &asset.bytes)?;
         }

@@ -93,11 +93,23 @@ fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
 pub(crate) struct AssetUrls {
     pub(crate) tokens: String,
     pub(crate) page: String,
+    pub(crate) chat: String,
+    pub(crate) answer: String,
     pub(crate) mark: String,
+    pub(crate) icons: String,
+    /// The chat's modules, the one that begins first: the page asks for all of them at once.
+    pub(crate) chat_scripts: [String; 6],
 }
 
-pub(crate) static ASSET_URLS: LazyLock<AssetUrls> =
-    LazyLock::new(|| AssetUrls { tokens: url("tokens.css"), page: url("page.css"), mark: url("mark.svg") });
+pub(crate) static ASSET_URLS: LazyLock<AssetUrls> = LazyLock::new(|| AssetUrls {
+    tokens: url("tokens.css"),
+    page: url("page.css"),
+    chat: url("chat.css"),
+    answer: url("answer.css"),
+    mark: url("mark.svg"),
+    icons: url("icons.svg"),
+    chat_scripts: ["chat.js", "api.js", "composer.js", "history.js", "stream.js", "turns.js"].map(url),
+});
 
 fn url(name: &str) -> String {
     format!("/static/{name}?v={}", *VERSION)

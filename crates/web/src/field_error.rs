@@ -17,6 +17,8 @@ pub enum Field {
     Expires,
     /// `code`.
     Code,
+    /// `time_zone`.
+    TimeZone,
     /// No single field: shown above the form.
     Form,
 }
@@ -31,6 +33,7 @@ impl Field {
             Self::Email => "email",
             Self::Expires => "expires",
             Self::Code => "code",
+            Self::TimeZone => "time_zone",
             Self::Form => "form",
         }
     }
@@ -65,6 +68,8 @@ pub enum FieldError {
     KeyName,
     /// A date that is no date, or lies in the past.
     KeyExpires,
+    /// A time zone that nobody knows.
+    TimeZone,
     /// More keys than an account may have.
     KeysFull,
     /// The form is too old or came from elsewhere: its `csrf` was not right.
@@ -83,6 +88,7 @@ impl FieldError {
             Self::Email => Field::Email,
             Self::KeyExpires => Field::Expires,
             Self::CodeWrong => Field::Code,
+            Self::TimeZone => Field::TimeZone,
             Self::InvalidCredentials | Self::KeysFull | Self::FormExpired | Self::Reason(_) => Field::Form,
         }
     }
@@ -101,6 +107,7 @@ impl FieldError {
             Self::CodeWrong => "error-code",
             Self::KeyName => "error-key-name",
             Self::KeyExpires => "error-key-expires",
+            Self::TimeZone => "error-time-zone",
             Self::KeysFull => "error-keys-full",
             Self::FormExpired => "error-form-expired",
             Self::Reason(_) => return None,

@@ -38,11 +38,6 @@ impl Date {
         let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u8;
         Self { year: year_of_era + era * 400 + i64::from(month <= 2), month, day }
     }
-
-    /// `2026-01-05`, for `<time datetime>`.
-    pub(crate) fn iso(self) -> String {
-        format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
-    }
 }
 
 /// `14:05`, UTC.

@@ -26,17 +26,19 @@ pub use locale::{LOCALE_COOKIE, LOCALE_PARAM, Locale};
 pub use mail::{MailLink, MailText, MailTopic, mail_text};
 pub use pages::security::{confirm_page, recover_page, reset_page, second_step_page, security_page};
 pub use pages::{
-    account_page, console_home_page, console_refusal_page, console_sign_in_page, conversation_page, first_run_page,
-    home_page, refusal_page, register_page, sign_in_page, status_page,
+    account_page, chat_page, console_home_page, console_refusal_page, console_sign_in_page, first_run_page, home_page,
+    refusal_page, register_page, shared_page, sign_in_page, status_page,
 };
 pub use theme::{THEME_COOKIE, Theme};
 pub use view::account::{
-    AccountAction, AccountNotice, AccountView, KeyRow, RegisterView, SessionRow, SignInView, UsageRow,
+    AccountAction, AccountNotice, AccountView, KeyRow, PreferencesView, RegisterView, SessionRow, SignInView, UsageRow,
 };
 pub use view::chat::{
-    AskError, ConversationRow, ConversationView, HomeView, MessageRow, MessageState, Speaker, conversation_path,
+    AskError, ChatView, ConversationHead, FoundView, HitRow, HomeView, MessageState, SharedView, Speaker, TurnRow,
+    conversation_path,
 };
 pub use view::console::{ConsoleView, EngineRow, FirstRunView};
+pub use view::history::{ConversationRow, HistoryView};
 pub use view::public::{RefusalView, ServiceState, StatusView};
 pub use view::security::{
     DeviceRow, FactorRow, LinkView, RecoverView, SecondStepView, SecurityAction, SecurityNotice, SecurityView, TotpView,

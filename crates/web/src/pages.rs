@@ -6,9 +6,9 @@ use askama::Template;
 use rempart_domain::{GateLevel, Posture, ReasonCode, Standing};
 
 use crate::asset::{ASSET_URLS, AssetUrls};
-use crate::format::Date;
-use crate::view::account::{AccountAction, AccountNotice, AccountView, RegisterView, SignInView};
-use crate::view::chat::{ConversationRow, ConversationView, HomeView, MessageState, Speaker, conversation_path};
+use crate::view::account::{AccountAction, AccountNotice, AccountView, PreferencesView, RegisterView, SignInView};
+use crate::view::chart::UsageChart;
+use crate::view::chat::{ChatView, HomeView, MessageState, SharedView, Speaker};
 use crate::view::console::{ConsoleView, FirstRunView};
 use crate::view::public::{RefusalView, ServiceState, StatusView};
 use crate::words::{Words, message, reason_key};
@@ -79,6 +79,14 @@ impl<'a> Frame<'a> {
         Words::new(*locale).t("language-name")
     }
 
+    fn theme_name(&self, theme: &Theme) -> String {
+        self.w.t(match theme {
+            Theme::Auto => "theme-auto",
+            Theme::Light => "theme-light",
+            Theme::Dark => "theme-dark",
+        })
+    }
+
     /// A reason's text; `part` is nothing, `.meaning` or `.action`.
     fn reason_text(&self, reason: &ReasonCode, part: &str) -> String {
         self.w.t(&format!("{}{part}", reason_key(*reason)))
@@ -99,6 +107,7 @@ impl<'a> Frame<'a> {
             AccountNotice::KeyRevoked => "notice-key-revoked",
             AccountNotice::SessionEnded => "notice-session-ended",
             AccountNotice::PasswordChanged => "notice-password-changed",
+            AccountNotice::PreferencesSaved => "notice-preferences-saved",
         })
     }
 
@@ -118,10 +127,6 @@ impl<'a> Frame<'a> {
     fn part(&self, of: &Option<u64>, all: &u64) -> String {
         let part = of.map_or_else(|| String::from("–"), |value| self.w.number(&value));
         format!("{part} / {}", self.w.number(all))
-    }
-
-    fn iso(&self, time: &rempart_domain::UnixSeconds) -> String {
-        Date::of_seconds(*time).iso()
     }
 
     fn state(&self, state: &ServiceState) -> String {
@@ -200,15 +205,19 @@ impl FirstRunView<'_> {
     }
 }
 
-impl AccountView<'_> {
-    fn error_in(&self, form: AccountAction, field: Field) -> Option<FieldError> {
-        self.error.filter(|(action, error)| *action == form && error.field() == field).map(|(_, error)| error)
+impl PreferencesView<'_> {
+    fn is_in(&self, locale: &Locale) -> bool {
+        self.locale.as_ref() == Some(locale)
     }
 }
 
-impl ConversationRow<'_> {
-    fn path(&self) -> String {
-        conversation_path(self.id)
+impl AccountView<'_> {
+    fn chart(&self) -> Option<UsageChart> {
+        UsageChart::of(&self.usage, self.today)
+    }
+
+    fn error_in(&self, form: AccountAction, field: Field) -> Option<FieldError> {
+        self.error.filter(|(action, error)| *action == form && error.field() == field).map(|(_, error)| error)
     }
 }
 
@@ -246,8 +255,9 @@ macro_rules! page {
 
 page!('a, /** `/register`. */ register_page, RegisterTemplate, "register.html", RegisterView<'a>, public);
 page!('a, /** `/account`. */ account_page, AccountTemplate, "account.html", AccountView<'a>, public);
-page!('a, /** `/`: what this is, or the history and a form to ask. */ home_page, HomeTemplate, "home.html", HomeView<'a>, public);
-page!('a, /** A conversation. */ conversation_page, ConversationTemplate, "conversation.html", ConversationView<'a>, public);
+page!('a, /** `/` for visitors: what this is. */ home_page, HomeTemplate, "home.html", HomeView, public);
+page!('a, /** The chat: a conversation, or the place to begin one. */ chat_page, ChatTemplate, "chat.html", ChatView<'a>, public);
+page!('a, /** `/s/{token}`: what somebody shared. */ shared_page, SharedTemplate, "shared.html", SharedView<'a>, public);
 page!('a, /** `/status`, for everybody. */ status_page, StatusTemplate, "status.html", StatusView, public);
 page!('a, /** A refusal, for people. */ refusal_page, RefusalTemplate, "refusal.html", RefusalView<'a>, public);
 page!('a, /** The console's `/`. */ console_home_page, ConsoleTemplate, "console_home.html", ConsoleView<'a>, console);

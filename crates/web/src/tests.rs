@@ -64,8 +64,9 @@ fn the_three_languages_have_the_same_texts() {
 #[test]
 fn every_text_is_used_and_every_used_text_exists() {
     let mut sources = String::new();
-    let (pages, report) = (files("src/pages", ".rs"), files("../drill/src/report", ".rs"));
-    for file in files("templates", ".html").into_iter().chain(files("src", ".rs")).chain(pages).chain(report) {
+    let folders = ["src", "src/view", "src/pages", "../drill/src/report"];
+    let sources_of_ours = folders.iter().flat_map(|folder| files(folder, ".rs"));
+    for file in files("templates", ".html").into_iter().chain(sources_of_ours) {
         if !file.ends_with("tests.rs") {
             sources.push_str(&read(&file));
         }
@@ -157,6 +158,7 @@ fn every_form_error_has_a_text() {
         E::InvalidCredentials,
         E::KeyName,
         E::KeyExpires,
+        E::TimeZone,
         E::KeysFull,
         E::FormExpired,
         E::Reason(ReasonCode::Overloaded),
@@ -193,9 +195,9 @@ fn dates_and_numbers_are_written_as_each_language_writes_them() {
     assert_eq!(Words::new(Locale::Zh).moment(&time), "2025 年 1 月 27 日 20:53（UTC）");
     assert_eq!(Words::new(Locale::Fr).moment(&time), "27 janvier 2025, 20:53 UTC");
     assert_eq!(Words::new(Locale::Fr).day(&Day(20_454)), "1er janvier 2026");
-    assert_eq!(Date::of_day(Day(0)).iso(), "1970-01-01");
-    assert_eq!(Date::of_day(Day(19_782)).iso(), "2024-02-29");
-    assert_eq!(Date::of_seconds(UnixSeconds(-1)).iso(), "1969-12-31");
+    assert_eq!(Date::of_day(Day(0)), Date { year: 1970, month: 1, day: 1 });
+    assert_eq!(Date::of_day(Day(19_782)), Date { year: 2024, month: 2, day: 29 });
+    assert_eq!(Date::of_seconds(UnixSeconds(-1)), Date { year: 1969, month: 12, day: 31 });
     assert_eq!(number(Locale::En, 1_234_567), "1,234,567");
     assert_eq!(number(Locale::Fr, 12_345), format!("12{NARROW}345"));
     assert_eq!(number(Locale::Zh, 999), "999");
@@ -303,6 +305,26 @@ fn assets_are_compressed_and_name_each_other_by_their_version() {
     let css = String::from_utf8(whole).unwrap();
     assert!(css.contains(&format!("url(\"mark.svg?v={}\")", crate::asset_version())), "{css}");
     assert!(!css.contains(".svg\")"), "each image is asked for under its version");
+}
+
+#[test]
+fn our_scripts_are_short_and_run_nothing_that_they_read() {
+    let scripts = files("static", ".js");
+    let mut lines = 0;
+    for file in &scripts {
+        let text = read(file);
+        lines += text.lines().count();
+        for word in ["eval(", "new Function", "document.write", "outerHTML", "import(", "http://", "https://"] {
+            assert!(!text.contains(word), "{file}: {word}");
+        }
+        // One place makes markup of what the platform rendered, and it is in turns.js.
+        let markup = text.matches("innerHTML").count() + text.matches("insertAdjacentHTML").count();
+        assert!(markup == 0 || (file.ends_with("turns.js") && markup == 2), "{file} makes markup {markup} times");
+    }
+    assert!(lines <= 1_000, "{lines} lines of script");
+    for script in &crate::asset::ASSET_URLS.chat_scripts {
+        assert!(asset(script.split('?').next().unwrap()).is_some(), "{script}");
+    }
 }
 
 #[test]

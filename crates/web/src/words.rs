@@ -62,6 +62,11 @@ impl Words {
         self.date(Date::of_day(*day))
     }
 
+    /// A month of a year, as a heading.
+    pub(crate) fn month(&self, year: i64, month: u8) -> String {
+        self.look_up("month", &[("year", FluentValue::from(year.to_string())), ("month", FluentValue::from(month))])
+    }
+
     /// The date of a time, UTC.
     pub(crate) fn date_of(&self, time: &UnixSeconds) -> String {
         self.date(Date::of_seconds(*time))

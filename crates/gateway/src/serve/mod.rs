@@ -9,6 +9,7 @@ pub mod api;
 mod chat_log;
 pub mod console;
 pub mod conversations;
+mod days;
 pub mod drive;
 pub mod export;
 pub mod factors;
@@ -181,6 +182,7 @@ handlers! {
     HomeForm => pages::home_form,
     ConversationPage => pages::conversation,
     ConversationForm => pages::conversation_form,
+    SharedPage => pages::shared,
     RegisterPage => pages::register,
     RegisterForm => pages::register_form,
     SignInPage => pages::sign_in,

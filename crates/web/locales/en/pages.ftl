@@ -153,7 +153,6 @@ history-title = Conversations
 history-none = None yet. They appear here when you have asked something.
 history-more = Older ones
 untitled = Conversation without a title
-conversation-back = All conversations
 conversation-earlier = Earlier messages
 speaker-you = You
 speaker-model = Answer

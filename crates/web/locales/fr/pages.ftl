@@ -156,7 +156,6 @@ history-title = Conversations
 history-none = Aucune pour l’instant. Elles apparaîtront ici quand vous aurez posé une question.
 history-more = Plus anciennes
 untitled = Conversation sans titre
-conversation-back = Toutes les conversations
 conversation-earlier = Messages précédents
 speaker-you = Vous
 speaker-model = Réponse

@@ -128,7 +128,6 @@ history-title = 历史对话
 history-none = 还没有对话。提问之后，会显示在这里。
 history-more = 更早的对话
 untitled = 未命名的对话
-conversation-back = 全部对话
 conversation-earlier = 更早的消息
 speaker-you = 您
 speaker-model = 回答

@@ -2,7 +2,7 @@
 
 use rempart_domain::{Day, Standing, UnixSeconds};
 
-use crate::FieldError;
+use crate::{FieldError, Locale, Theme};
 
 /// `/register`: fields `name`, `password`, `email`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +36,7 @@ pub struct SignInView<'a> {
 /// What a form on `/account` asks for: its hidden field `action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountAction {
-    /// Fields `name`, `expires` (a date, `YYYY-MM-DD`, or empty).
+    /// Fields `name`, `expires` (a date, `YYYY-MM-DD`, or empty), `models` (as often as there are), `budget` (tokens a day, or empty).
     CreateKey,
     /// Field `id`.
     RevokeKey,
@@ -48,6 +48,10 @@ pub enum AccountAction {
     SignOutEverywhere,
     /// Fields `password` (the current one) and `new_password`.
     ChangePassword,
+    /// Fields `locale`, `theme` and `time_zone`; empty ones follow browser and device.
+    SavePreferences,
+    /// Field `password`.
+    DeleteAccount,
 }
 
 impl AccountAction {
@@ -60,6 +64,8 @@ impl AccountAction {
             Self::SignOut => "sign_out",
             Self::SignOutEverywhere => "sign_out_everywhere",
             Self::ChangePassword => "change_password",
+            Self::SavePreferences => "save_preferences",
+            Self::DeleteAccount => "delete_account",
         }
     }
 
@@ -72,6 +78,8 @@ impl AccountAction {
             Self::SignOut,
             Self::SignOutEverywhere,
             Self::ChangePassword,
+            Self::SavePreferences,
+            Self::DeleteAccount,
         ]
         .into_iter()
         .find(|action| action.as_str() == word)
@@ -87,6 +95,8 @@ pub enum AccountNotice {
     SessionEnded,
     /// The password was changed; other sessions were ended.
     PasswordChanged,
+    /// Language, colours and time zone are kept.
+    PreferencesSaved,
 }
 
 /// `/account`.
@@ -106,6 +116,12 @@ pub struct AccountView<'a> {
     pub sessions: Vec<SessionRow<'a>>,
     /// Days with use, newest first.
     pub usage: Vec<UsageRow>,
+    /// The last day of the chart, UTC.
+    pub today: Day,
+    /// Models that a key can be held to; with fewer than two no choice is shown.
+    pub models: Vec<&'a str>,
+    /// What was chosen for the pages.
+    pub preferences: PreferencesView<'a>,
     /// What has just been done.
     pub notice: Option<AccountNotice>,
     /// The form that failed, and why.
@@ -114,8 +130,19 @@ pub struct AccountView<'a> {
     pub api_url: &'a str,
 }
 
+/// What a person chose for the pages.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PreferencesView<'a> {
+    /// `None` follows the browser.
+    pub locale: Option<Locale>,
+    /// Light, dark, or as the device.
+    pub theme: Theme,
+    /// An IANA name; empty is UTC.
+    pub time_zone: &'a str,
+}
+
 /// An API key; never the key itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct KeyRow<'a> {
     /// `k_…`, the value of `id` when it is revoked.
     pub id: &'a str,
@@ -125,6 +152,12 @@ pub struct KeyRow<'a> {
     pub created: UnixSeconds,
     /// When it ends; `None` for never.
     pub expires: Option<UnixSeconds>,
+    /// The models that it may ask, as one text; empty for all.
+    pub models: String,
+    /// Tokens a day that it may spend.
+    pub budget_tokens: Option<u64>,
+    /// Day of the last use, UTC.
+    pub last_used: Option<Day>,
 }
 
 /// A sign-in.

@@ -1,9 +1,10 @@
 //! What must hold for every page, whatever it shows.
 
-use rempart_domain::ReasonCode;
+use rempart_domain::{ConversationId, Day, ReasonCode};
 use rempart_web::{
-    AccountView, ConversationView, HomeView, KeyRow, Locale, MessageRow, MessageState, RefusalView, SignInView, Site,
-    Speaker, account_page, conversation_page, home_page, refusal_page, sign_in_page,
+    AccountView, ChatView, ConversationHead, ConversationRow, FoundView, HistoryView, HitRow, KeyRow, Locale,
+    MessageState, PreferencesView, RefusalView, SharedView, SignInView, Site, Speaker, TurnRow, account_page,
+    chat_page, refusal_page, shared_page, sign_in_page,
 };
 
 use crate::samples::{all, ctx, site};
@@ -33,6 +34,10 @@ fn every_form_that_changes_something_carries_the_form_secret() {
     for (name, html) in all(Locale::En) {
         for form in html.split("<form").skip(1) {
             let form = form.split("</form>").next().unwrap();
+            // A search, a dialog, and what a script takes up itself change nothing where they are sent.
+            if ["method=\"get\"", "method=\"dialog\"", "class=\"edit\""].iter().any(|kind| form.contains(kind)) {
+                continue;
+            }
             assert!(form.contains("name=\"csrf\" value=\"c5rf\""), "{name}: {form}");
         }
     }
@@ -69,31 +74,53 @@ fn what_people_and_models_write_is_escaped_everywhere() {
         privacy_url: HOSTILE.into(),
     };
     let ctx = ctx(&site, Locale::En, "/c/x", Some("lin"));
-    let message = MessageRow { role: Speaker::Model, text: HOSTILE, state: MessageState::Complete, model: HOSTILE };
-    let view = ConversationView {
+    let id = ConversationId::from_bits(1);
+    let turn =
+        |role| TurnRow { text: HOSTILE, reasoning: HOSTILE, model: HOSTILE, files: vec![HOSTILE], ..empty(role) };
+    let row = ConversationRow { id, title: HOSTILE, day: Day(0), is_pinned: false };
+    let head = ConversationHead {
+        id,
         title: HOSTILE,
-        messages: vec![message],
+        is_pinned: false,
+        is_shared: true,
+        link: Some(HOSTILE),
+        system: HOSTILE,
+        temperature: None,
+    };
+    let hit = HitRow { conversation: id, message: None, title: HOSTILE, snippet: HOSTILE };
+    let view = ChatView {
+        history: HistoryView { pinned: vec![row], rows: vec![row], today: Day(1), next: Some(HOSTILE) },
+        found: Some(FoundView { words: HOSTILE, hits: vec![hit] }),
+        conversation: Some(head),
+        turns: vec![turn(Speaker::Person), turn(Speaker::Model)],
         models: vec![HOSTILE, HOSTILE],
+        earlier: Some(HOSTILE),
         draft: HOSTILE,
-        ..ConversationView::default()
+        ..ChatView::default()
     };
-    let key = KeyRow { id: HOSTILE, name: HOSTILE, created: Default::default(), expires: None };
-    let home = HomeView::SignedIn {
-        conversations: vec![],
-        next: Some(HOSTILE),
-        models: vec![HOSTILE],
-        draft: HOSTILE,
-        error: None,
+    let shared = SharedView { title: HOSTILE, turns: vec![turn(Speaker::Person)], ..SharedView::default() };
+    let key = KeyRow {
+        id: HOSTILE,
+        name: HOSTILE,
+        created: Default::default(),
+        expires: None,
+        models: HOSTILE.to_owned(),
+        budget_tokens: None,
+        last_used: None,
     };
-    for html in [
-        conversation_page(&ctx, &view),
-        account_page(
-            &ctx,
-            &AccountView { name: HOSTILE, keys: vec![key], new_key: Some(HOSTILE), ..AccountView::default() },
-        ),
-        home_page(&ctx, &home),
-    ] {
-        assert!(!html.contains("<script") && !html.contains("</textarea><") && !html.contains("\" onload"), "{html}");
+    let account = AccountView {
+        name: HOSTILE,
+        keys: vec![key],
+        new_key: Some(HOSTILE),
+        models: vec![HOSTILE, HOSTILE],
+        preferences: PreferencesView { time_zone: HOSTILE, ..PreferencesView::default() },
+        ..AccountView::default()
+    };
+    for html in [chat_page(&ctx, &view), shared_page(&ctx, &shared), account_page(&ctx, &account)] {
+        assert!(
+            !html.contains("<script>") && !html.contains("</textarea><script") && !html.contains("\" onload"),
+            "{html}"
+        );
         assert!(!html.contains("href=\"javascript:") && !html.contains("href=\"//"), "{html}");
         assert!(html.contains("alert(1)"), "the text itself is shown");
     }
@@ -125,13 +152,48 @@ fn a_refusal_says_what_it_means_what_to_do_how_long_and_its_number() {
     }
 }
 
+fn empty(role: Speaker) -> TurnRow<'static> {
+    TurnRow {
+        id: None,
+        parent: None,
+        role,
+        text: "",
+        html: "",
+        reasoning: "",
+        state: MessageState::Complete,
+        model: "",
+        files: Vec::new(),
+        siblings: Vec::new(),
+        generation: None,
+    }
+}
+
 #[test]
-fn line_breaks_of_a_message_stay_as_they_are() {
+fn line_breaks_of_a_question_stay_as_they_are() {
     let site = site();
     let ctx = ctx(&site, Locale::En, "/c/x", Some("lin"));
-    let message = MessageRow { role: Speaker::Person, text: "a\n\n  b", state: MessageState::Complete, model: "" };
-    let html = conversation_page(&ctx, &ConversationView { messages: vec![message], ..ConversationView::default() });
+    let turn = TurnRow { text: "a\n\n  b", ..empty(Speaker::Person) };
+    let html = chat_page(&ctx, &ChatView { turns: vec![turn], ..ChatView::default() });
     assert!(html.contains("dir=\"auto\">a\n\n  b</div>"));
+}
+
+#[test]
+fn conversations_stand_under_the_day_of_their_last_message() {
+    let site = site();
+    let ctx = ctx(&site, Locale::En, "/", Some("lin"));
+    let row = |id, back: u16| ConversationRow {
+        id: ConversationId::from_bits(id),
+        title: "t",
+        day: Day(20_454 - back),
+        is_pinned: false,
+    };
+    let rows = vec![row(1, 0), row(2, 0), row(3, 1), row(4, 7), row(5, 8), row(6, 30), row(7, 31), row(8, 400)];
+    let history = HistoryView { rows, today: Day(20_454), ..HistoryView::default() };
+    let html = chat_page(&ctx, &ChatView { history, ..ChatView::default() });
+    let groups: Vec<_> =
+        html.split("data-group=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+    assert_eq!(groups, ["today", "yesterday", "week", "month", "2025-12", "2024-11"]);
+    assert!(html.contains("<h2>December 2025</h2>"));
 }
 
 #[test]
@@ -141,6 +203,8 @@ fn choosing_a_language_does_not_lose_a_one_time_link() {
         match name {
             "console-first-run" | "sign-in-link" => assert!(is_kept("link=0nce"), "{name}"),
             "sign-in-wrong" => assert!(is_kept("next=%2Faccount"), "{name}"),
+            // The chat's language is chosen on the account's page.
+            _ if html.contains("class=\"app\"") => {}
             _ => assert!(html.contains("?lang=fr\""), "{name}"),
         }
     }

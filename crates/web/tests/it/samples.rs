@@ -1,13 +1,16 @@
 //! One sample of each page and of its states; also what `examples/pages.rs` writes for the eye and for browsers.
 
-use rempart_domain::{ConversationId, Day, GateLevel, Posture, ReasonCode, Standing, UnixSeconds};
+use rempart_domain::{
+    ConversationId, Day, GateLevel, GenerationId, MessageId, Posture, ReasonCode, Standing, UnixSeconds,
+};
 use rempart_web::{
-    AccountAction, AccountNotice, AccountView, AskError, ConsoleView, ConversationRow, ConversationView, DeviceRow,
-    EngineRow, FactorRow, FieldError, FirstRunView, HomeView, KeyRow, LinkView, Locale, MessageRow, MessageState,
-    PageCtx, RecoverView, RefusalView, RegisterView, SecondStepView, SecurityAction, SecurityNotice, SecurityView,
-    ServiceState, SessionRow, SignInView, Site, Speaker, StatusView, Theme, TotpView, UsageRow, account_page,
-    confirm_page, console_home_page, console_sign_in_page, conversation_page, first_run_page, home_page, recover_page,
-    refusal_page, register_page, reset_page, second_step_page, security_page, sign_in_page, status_page,
+    AccountAction, AccountNotice, AccountView, AskError, ChatView, ConsoleView, ConversationHead, ConversationRow,
+    DeviceRow, EngineRow, FactorRow, FieldError, FirstRunView, FoundView, HistoryView, HitRow, HomeView, KeyRow,
+    LinkView, Locale, MessageState, PageCtx, PreferencesView, RecoverView, RefusalView, RegisterView, SecondStepView,
+    SecurityAction, SecurityNotice, SecurityView, ServiceState, SessionRow, SharedView, SignInView, Site, Speaker,
+    StatusView, Theme, TotpView, TurnRow, UsageRow, account_page, chat_page, confirm_page, console_home_page,
+    console_sign_in_page, first_run_page, home_page, recover_page, refusal_page, register_page, reset_page,
+    second_step_page, security_page, shared_page, sign_in_page, status_page,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_738_011_180);
@@ -61,8 +64,8 @@ fn public(locale: Locale) -> Vec<(&'static str, String)> {
         ..StatusView::default()
     };
     vec![
-        ("home-visitor", home_page(&at("/"), &HomeView::SignedOut { is_open: true })),
-        ("home-visitor-closed", home_page(&at("/"), &HomeView::SignedOut { is_open: false })),
+        ("home-visitor", home_page(&at("/"), &HomeView { is_open: true })),
+        ("home-visitor-closed", home_page(&at("/"), &HomeView { is_open: false })),
         ("register", register_page(&at("/register"), &register)),
         ("register-taken", register_page(&at("/register"), &taken)),
         ("register-closed", register_page(&at("/register"), &RegisterView::default())),
@@ -135,87 +138,162 @@ fn security(locale: Locale) -> Vec<(&'static str, String)> {
 fn signed_in(locale: Locale) -> Vec<(&'static str, String)> {
     let site = site();
     let at = |path| ctx(&site, locale, path, Some("lin.mei"));
-    let empty = HomeView::SignedIn {
-        conversations: vec![],
-        next: None,
-        models: vec!["smollm2-135m-instruct"],
-        draft: "",
-        error: None,
-    };
+    let first =
+        ChatView { models: vec!["smollm2-135m-instruct"], is_kept: true, asks_time_zone: true, ..ChatView::default() };
+    let temporary = ChatView { is_temporary: true, ..begun() };
+    let shared = SharedView { title: "Why is the sky blue?", created: NOW, turns: turns() };
     vec![
-        ("home-first", home_page(&at("/"), &empty)),
-        ("home", home_page(&at("/"), &history())),
-        ("conversation", conversation_page(&at("/c/c_00000000001"), &conversation())),
-        ("conversation-streaming", conversation_page(&at("/c/c_00000000001"), &streaming())),
+        ("chat-first", chat_page(&at("/"), &first)),
+        ("chat-new", chat_page(&at("/"), &begun())),
+        ("chat-temporary", chat_page(&at("/"), &temporary)),
+        ("chat-found", chat_page(&at("/"), &found())),
+        ("conversation", chat_page(&at("/c/c_00000000001"), &conversation())),
+        ("conversation-streaming", chat_page(&at("/c/c_00000000001"), &streaming())),
+        ("shared", shared_page(&at("/s/0nce"), &shared)),
         ("account", account_page(&at("/account"), &account())),
         ("account-error", account_page(&at("/account"), &account_with_error())),
     ]
 }
 
-fn history() -> HomeView<'static> {
-    let row = |id, title, days: i64| ConversationRow {
+fn history() -> HistoryView<'static> {
+    let row = |id, title, days: u16, is_pinned| ConversationRow {
         id: ConversationId::from_bits(id),
         title,
-        updated: UnixSeconds(NOW.0 - days * 86_400),
+        day: Day(NOW.day().0 - days),
+        is_pinned,
     };
-    HomeView::SignedIn {
-        conversations: vec![
-            row(4, "为什么天空是蓝色的？", 0),
-            row(3, "Rewrite a letter to the landlord so that it is polite, firm and at most half a page long", 1),
-            row(2, "", 12),
-            row(1, "La différence entre une digue et un barrage", 31),
+    HistoryView {
+        pinned: vec![row(9, "Résumé du livre de Vauban", 60, true)],
+        rows: vec![
+            row(4, "为什么天空是蓝色的？", 0, false),
+            row(1, "Why is the sky blue?", 0, false),
+            row(
+                3,
+                "Rewrite a letter to the landlord so that it is polite, firm and at most half a page long",
+                1,
+                false,
+            ),
+            row(2, "", 12, false),
+            row(9, "Résumé du livre de Vauban", 60, true),
+            row(5, "La différence entre une digue et un barrage", 71, false),
         ],
+        today: NOW.day(),
         next: Some("c_00000000001"),
+    }
+}
+
+fn begun() -> ChatView<'static> {
+    ChatView {
+        history: history(),
         models: vec!["smollm2-135m-instruct", "deepseek-chat"],
         draft: "Half a question",
         error: Some(AskError { reason: ReasonCode::Overloaded, retry_after_s: Some(12) }),
+        is_kept: true,
+        ..ChatView::default()
     }
 }
 
-fn message(role: Speaker, text: &str, state: MessageState) -> MessageRow<'_> {
-    MessageRow { role, text, state, model: if role == Speaker::Model { "smollm2-135m-instruct" } else { "" } }
+fn found() -> ChatView<'static> {
+    let hit = HitRow {
+        conversation: ConversationId::from_bits(4),
+        message: Some(MessageId::from_bits(7)),
+        title: "为什么天空是蓝色的？",
+        snippet: "……散射到我们眼中的光以蓝色为主……",
+    };
+    let found = FoundView { words: "蓝色", hits: vec![hit, HitRow { message: None, title: "", snippet: "", ..hit }] };
+    ChatView { found: Some(found), draft: "", error: None, ..begun() }
 }
 
-fn conversation() -> ConversationView<'static> {
-    ConversationView {
-        title: "Why is the sky blue?",
-        messages: vec![
-            message(Speaker::Person, "Why is the sky blue? Please <b>explain</b> & be brief.", MessageState::Complete),
-            message(
-                Speaker::Model,
-                "Air scatters short waves of light more than long ones: blue about five times more than red.\n\nSo light \
-                 from the side of the sky, which reaches us only scattered, is mostly blue. At sunset the way through the \
-                 air is long, most blue is gone before it reaches us, and what is left is red.\n\n    intensity ~ 1 / wavelength^4",
-                MessageState::Complete,
-            ),
-            message(Speaker::Person, "用中文再说一遍，一句话。", MessageState::Complete),
-            message(
-                Speaker::Model,
-                "空气散射短波光比长波光强得多，所以从天空各处散射到我们眼中的光以蓝色为主。",
-                MessageState::Cut,
-            ),
-        ],
-        models: vec!["smollm2-135m-instruct", "deepseek-chat"],
+fn turn(role: Speaker, text: &'static str, state: MessageState) -> TurnRow<'static> {
+    let (text, html) = if role == Speaker::Person { (text, "") } else { ("", text) };
+    TurnRow {
+        id: None,
+        parent: None,
+        role,
+        text,
+        html,
+        reasoning: "",
+        state,
+        model: if role == Speaker::Model { "smollm2-135m-instruct" } else { "" },
+        files: Vec::new(),
+        siblings: Vec::new(),
+        generation: None,
+    }
+}
+
+fn turns() -> Vec<TurnRow<'static>> {
+    let mut turns = vec![
+        turn(Speaker::Person, "Why is the sky blue? Please <b>explain</b> & be brief.", MessageState::Complete),
+        turn(
+            Speaker::Model,
+            "<div class=\"block\" data-block=\"0\"><p>Air scatters short waves of light more than long ones: blue about \
+             <strong>five times</strong> more than red.</p></div><div class=\"block\" data-block=\"1\"><p>So light from the side \
+             of the sky, which reaches us only scattered, is mostly blue.</p></div>",
+            MessageState::Complete,
+        ),
+        turn(Speaker::Person, "用中文再说一遍，一句话。", MessageState::Complete),
+        turn(Speaker::Model, "<p>空气散射短波光比长波光强得多。</p>", MessageState::Cut),
+    ];
+    for (index, turn) in (1_u64..).zip(&mut turns) {
+        turn.id = Some(MessageId::from_bits(index));
+        turn.parent = (index > 1).then(|| MessageId::from_bits(index - 1));
+    }
+    turns[0].files = vec!["sky <notes>.pdf"];
+    turns[1].reasoning = "They want it brief.";
+    turns[2].siblings = vec![MessageId::from_bits(8), MessageId::from_bits(3), MessageId::from_bits(9)];
+    turns
+}
+
+fn conversation() -> ChatView<'static> {
+    ChatView {
+        conversation: Some(ConversationHead {
+            id: ConversationId::from_bits(1),
+            title: "Why is the sky blue?",
+            is_pinned: true,
+            is_shared: true,
+            link: Some("http://localhost:8080/s/0nce"),
+            system: "Answer like a mason.",
+            temperature: Some(700),
+        }),
+        turns: turns(),
         earlier: Some("m_00000000001"),
         is_kept: false,
-        ..ConversationView::default()
+        draft: "",
+        error: None,
+        ..begun()
     }
 }
 
-fn streaming() -> ConversationView<'static> {
-    ConversationView {
-        messages: vec![
-            message(Speaker::Person, "Quelle est la capitale de la France ?", MessageState::Complete),
-            message(Speaker::Model, "La capitale de la France est", MessageState::Streaming),
-        ],
-        models: vec!["smollm2-135m-instruct"],
-        is_kept: true,
-        ..ConversationView::default()
-    }
+fn streaming() -> ChatView<'static> {
+    let mut turns = vec![
+        turn(Speaker::Person, "Quelle est la capitale de la France ?", MessageState::Complete),
+        turn(Speaker::Model, "<p>La capitale de la France est</p>", MessageState::Streaming),
+    ];
+    turns[1].id = Some(MessageId::from_bits(2));
+    turns[0].id = Some(MessageId::from_bits(1));
+    turns[1].generation = Some(GenerationId::from_bits(5));
+    let head = ConversationHead {
+        id: ConversationId::from_bits(1),
+        title: "",
+        is_pinned: false,
+        is_shared: false,
+        link: None,
+        system: "",
+        temperature: None,
+    };
+    ChatView { conversation: Some(head), turns, draft: "", error: None, ..begun() }
 }
 
 fn account() -> AccountView<'static> {
-    let key = |id, name, expires| KeyRow { id, name, created: UnixSeconds(NOW.0 - 864_000), expires };
+    let key = |id, name, expires| KeyRow {
+        id,
+        name,
+        created: UnixSeconds(NOW.0 - 864_000),
+        expires,
+        models: if name == "laptop" { String::new() } else { "deepseek-chat".to_owned() },
+        budget_tokens: Some(50_000),
+        last_used: Some(NOW.day()),
+    };
     let session = |id, device, is_current| SessionRow {
         id,
         device,
@@ -239,6 +317,9 @@ fn account() -> AccountView<'static> {
         ],
         new_key: Some("rmp_0exampleexampleexampleexampleexampleexample0"),
         sessions: vec![session("s_00000000002", "Firefox, Linux", true), session("s_00000000001", "", false)],
+        today: NOW.day(),
+        models: vec!["smollm2-135m-instruct", "deepseek-chat"],
+        preferences: PreferencesView { locale: Some(Locale::Fr), theme: Theme::Dark, time_zone: "Europe/Paris" },
         usage: vec![use_of(0, 214, 48_211, 91_342), use_of(1, 1_032, 1_204_551, 402_118), use_of(4, 3, 120, 418)],
         notice: Some(AccountNotice::KeyRevoked),
         error: None,

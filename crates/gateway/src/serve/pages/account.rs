@@ -1,23 +1,31 @@
-//! The account's page: keys, usage, sessions, password; one form for each thing that can be done.
+//! The account's page: usage, keys, sessions, preferences, password, data; one form for each thing that can be done.
 //!
 //! What must stay true: every form carries the session's own secret; a key's text is shown once, in the answer that made it.
 
 use bytes::Bytes;
 use http::StatusCode;
 use rempart_domain::{ReasonCode, Secret, UnixSeconds};
-use rempart_web::{AccountAction, AccountNotice, AccountView, FieldError, KeyRow, SessionRow, UsageRow};
+use rempart_store::PreferenceChange;
+use rempart_web::{
+    AccountAction, AccountNotice, AccountView, FieldError, KeyRow, Locale, PreferencesView, SessionRow, Theme, UsageRow,
+};
 
-use super::{Fields, check_form, field_error, fields, page, see_other, with_page};
+use super::{Fields, check_form, field_error, fields, page, query_value, see_other, with_page};
 use crate::refusal::{Refusal, status};
-use crate::serve::accounts::{change_password, find_own_account};
+use crate::serve::accounts::{change_password, delete_account, find_own_account};
+use crate::serve::days::Days;
 use crate::serve::sessions::{
     add_cookies, end_all_sessions, end_own_session, forget_session_cookie, own_session, sign_out_here,
 };
 use crate::serve::{Answer, Call, keys, parse_day, store_refusal};
 
+/// How long a device remembers language and colours, in seconds.
+const YEAR_S: i64 = 31_536_000;
+
 /// `GET /account`.
 pub async fn account(call: Call) -> Answer {
-    account_answer(&call, StatusCode::OK, None, None, None).await
+    let notice = query_value(&call, "saved").map(|_| AccountNotice::PreferencesSaved);
+    account_answer(&call, StatusCode::OK, None, notice, None).await
 }
 
 async fn account_answer(
@@ -37,6 +45,8 @@ async fn account_answer(
     let key_ids: Vec<String> = keys.iter().map(|k| k.id.to_string()).collect();
     let session_ids: Vec<String> = sessions.iter().map(|s| s.id.to_string()).collect();
     let current = own_session(call);
+    let chosen = store.find_preferences(account.id).await.map_err(|e| store_refusal(&e))?;
+    let models: Vec<String> = call.gateway.engines.models().into_iter().map(|m| m.info.id).collect();
     let api_url = format!("{}/v1", call.gateway.config.public_url);
     let view = AccountView {
         name: account.name.as_str(),
@@ -46,7 +56,15 @@ async fn account_answer(
             .iter()
             .zip(&key_ids)
             .filter(|(k, _)| k.revoked.is_none())
-            .map(|(k, id)| KeyRow { id, name: &k.name, created: k.created, expires: k.expires })
+            .map(|(k, id)| KeyRow {
+                id,
+                name: &k.name,
+                created: k.created,
+                expires: k.expires,
+                models: k.models.as_ref().map(|models| models.join(", ")).unwrap_or_default(),
+                budget_tokens: k.budget_tokens,
+                last_used: k.last_used,
+            })
             .collect(),
         new_key,
         sessions: sessions
@@ -65,6 +83,13 @@ async fn account_answer(
             .rev()
             .map(|d| UsageRow { day: d.day, requests: d.requests, input_tokens: d.input, output_tokens: d.output })
             .collect(),
+        today,
+        models: models.iter().map(String::as_str).collect(),
+        preferences: PreferencesView {
+            locale: chosen.locale.as_deref().and_then(Locale::parse),
+            theme: chosen.theme.as_deref().and_then(Theme::parse).unwrap_or_default(),
+            time_zone: chosen.time_zone.as_deref().unwrap_or(""),
+        },
         notice,
         error,
         api_url: &api_url,
@@ -87,7 +112,9 @@ pub async fn account_form(call: Call, body: Bytes) -> Answer {
             let error = match (action, field_error(&refusal)) {
                 (AccountAction::CreateKey, FieldError::NameLength | FieldError::NameCharacters) => FieldError::KeyName,
                 (AccountAction::CreateKey, FieldError::Reason(ReasonCode::NotAllowed)) => FieldError::KeysFull,
-                (AccountAction::ChangePassword, FieldError::InvalidCredentials) => FieldError::PasswordWrong,
+                (AccountAction::ChangePassword | AccountAction::DeleteAccount, FieldError::InvalidCredentials) => {
+                    FieldError::PasswordWrong
+                }
                 (_, error) => error,
             };
             account_answer(&call, status(refusal.reason), None, None, Some((action, error))).await
@@ -97,17 +124,7 @@ pub async fn account_form(call: Call, body: Bytes) -> Answer {
 
 async fn act(call: &Call, form: &Fields, action: AccountAction) -> Answer {
     match action {
-        AccountAction::CreateKey => {
-            let expires = match form.get("expires") {
-                "" => None,
-                text => {
-                    let day = parse_day(text).ok_or_else(|| Refusal::parameter("expires", "not a date"))?;
-                    Some(UnixSeconds((i64::from(day.0) + 1) * 86_400))
-                }
-            };
-            let made = keys::make_key(call, form.get("name"), expires, None, None).await?;
-            account_answer(call, StatusCode::OK, Some(made.text.expose()), None, None).await
-        }
+        AccountAction::CreateKey => create_key(call, form).await,
         AccountAction::RevokeKey => {
             let id = form.get("id").parse().map_err(|_| ReasonCode::NotFound)?;
             keys::revoke_own(call, id).await?;
@@ -141,5 +158,59 @@ async fn act(call: &Call, form: &Fields, action: AccountAction) -> Answer {
             add_cookies(response.headers_mut(), &signed_in.cookies);
             Ok(response)
         }
+        AccountAction::SavePreferences => save_preferences(call, form).await,
+        AccountAction::DeleteAccount => {
+            let body = serde_json::json!({ "password": form.get("password") }).to_string();
+            delete_account(call.clone(), body.into()).await?;
+            let mut response = see_other("/")?;
+            forget_session_cookie(&call.gateway, response.headers_mut());
+            Ok(response)
+        }
     }
+}
+
+async fn create_key(call: &Call, form: &Fields) -> Answer {
+    let expires = match form.get("expires") {
+        "" => None,
+        text => {
+            let day = parse_day(text).ok_or_else(|| Refusal::parameter("expires", "not a date"))?;
+            Some(UnixSeconds((i64::from(day.0) + 1) * 86_400))
+        }
+    };
+    let models: Vec<String> = form.all("models").map(str::to_owned).collect();
+    let budget = match form.get("budget").trim() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| Refusal::parameter("budget", "not a number"))?),
+    };
+    let made = keys::make_key(call, form.get("name"), expires, (!models.is_empty()).then_some(models), budget).await?;
+    account_answer(call, StatusCode::OK, Some(made.text.expose()), None, None).await
+}
+
+/// Keeps what was chosen with the account, and on this device, whose next page shows it.
+async fn save_preferences(call: &Call, form: &Fields) -> Answer {
+    let locale = Locale::parse(form.get("locale"));
+    let theme = Theme::parse(form.get("theme")).unwrap_or_default();
+    let zone = Some(form.get("time_zone").trim()).filter(|zone| !zone.is_empty());
+    if zone.is_some_and(|zone| !Days::is_known(zone)) {
+        return Err(Refusal::parameter("time_zone", "this is no IANA time zone"));
+    }
+    let change = PreferenceChange {
+        locale: Some(locale.map(|locale| locale.as_str().to_owned())),
+        theme: Some(Some(theme).filter(|theme| *theme != Theme::Auto).map(|theme| theme.as_str().to_owned())),
+        time_zone: Some(zone.map(str::to_owned)),
+    };
+    call.gateway.store.set_preferences(call.account()?, change).await.map_err(|e| store_refusal(&e))?;
+    let mut response = see_other("/account?saved=1#preferences")?;
+    let cookies = &call.gateway.cookies;
+    let kept =
+        |name, value: Option<&str>| cookies.set(name, value.unwrap_or(""), if value.is_some() { YEAR_S } else { 0 });
+    let theme = Some(theme).filter(|theme| *theme != Theme::Auto);
+    let chosen = [
+        kept(rempart_web::LOCALE_COOKIE, locale.map(Locale::as_str)),
+        kept(rempart_web::THEME_COOKIE, theme.map(Theme::as_str)),
+    ];
+    for cookie in chosen.into_iter().flatten() {
+        response.headers_mut().append(http::header::SET_COOKIE, cookie);
+    }
+    Ok(response)
 }

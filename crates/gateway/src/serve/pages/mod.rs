@@ -6,8 +6,12 @@
 mod account;
 mod chat;
 mod door;
+mod found;
 mod recover;
 mod security;
+mod shared;
+mod side;
+mod turns;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use rempart_domain::{ReasonCode, RequestId};
@@ -20,6 +24,7 @@ pub use self::door::{register, register_form, sign_in, sign_in_form, sign_out_fo
 pub use self::recover::{confirm, confirm_form, recover, recover_form, reset, reset_form};
 pub(crate) use self::recover::{is_console, second_step};
 pub use self::security::{security, security_form};
+pub use self::shared::shared;
 use crate::refusal::{Refusal, set_retry_after};
 use crate::respond::{locale_of, theme_of};
 use crate::serve::sessions::own_session;
@@ -33,6 +38,16 @@ impl Fields {
     /// A field's value; empty if it is not there.
     pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether the form has the field at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
+    /// Every value of a field that may come several times.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -130,6 +145,7 @@ pub fn field_error(refusal: &Refusal) -> FieldError {
         (ReasonCode::BadParameter, Some("new_password")) => FieldError::NewPasswordLength,
         (ReasonCode::BadParameter, Some("email")) => FieldError::Email,
         (ReasonCode::BadParameter, Some("expires")) => FieldError::KeyExpires,
+        (ReasonCode::BadParameter, Some("time_zone")) => FieldError::TimeZone,
         (ReasonCode::NotAllowed, Some("csrf")) => FieldError::FormExpired,
         (reason, _) => FieldError::Reason(reason),
     }
@@ -154,4 +170,12 @@ fn query_value(call: &Call, name: &str) -> Option<String> {
     let query = call.head.uri.query()?;
     let value = query.split('&').find_map(|p| p.split_once('=').filter(|(k, _)| *k == name).map(|(_, v)| v))?;
     decode(value).filter(|v| v.len() <= 256)
+}
+
+/// The JSON that a handler of the API answered with.
+pub(super) async fn json_of(answer: Answer) -> Result<serde_json::Value, Refusal> {
+    /// What an answer of the API that a page shows may have, in bytes.
+    const BYTES_MAX: usize = 1 << 20;
+    let bytes = axum::body::to_bytes(answer?.into_body(), BYTES_MAX).await.map_err(|_| ReasonCode::Internal)?;
+    serde_json::from_slice(&bytes).map_err(|_| ReasonCode::Internal.into())
 }

@@ -1,0 +1,34 @@
+# Texts of the account's page that came with the chat. Written in each language for itself.
+
+account-back = Back to the chat
+account-parts = On this page
+usage-tokens-in-days = tokens in the last 30 days
+usage-table = Day by day
+key-last-used = last used { $date }
+key-models = for
+key-budget = { $count ->
+    [one] { $number } token a day
+   *[other] { $number } tokens a day
+}
+field-key-models = Only for these models
+field-key-models-hint = None chosen: all of them.
+field-key-budget = Tokens a day
+field-key-budget-hint = What the key may spend at most.
+preferences-title = Language and appearance
+field-locale = Language
+locale-browser = As the browser
+field-theme = Colours
+theme-auto = As the device
+theme-light = Light
+theme-dark = Dark
+field-time-zone = Time zone
+field-time-zone-hint = Decides what “today” is in the history. For example: Europe/Paris.
+error-time-zone = This is not the name of a time zone.
+notice-preferences-saved = Saved.
+data-title = Your data
+export-note = Everything that you wrote and were answered, in one file.
+export-markdown = Export as Markdown
+export-json = Export as JSON
+account-delete = Delete the account
+account-delete-note = The key of your conversations is destroyed at once; nobody can read them again, we neither. Keys and sessions end.
+account-delete-sure = Delete the account for good

@@ -1,0 +1,31 @@
+# 随对话一起加入的账号页面文字。三种语言各自写成。
+
+account-back = 返回对话
+account-parts = 本页内容
+usage-tokens-in-days = 个 token，最近 30 天
+usage-table = 每日明细
+key-last-used = 最近使用 { $date }
+key-models = 限用模型：
+key-budget = 每日最多 { $number } 个 token
+field-key-models = 仅限这些模型
+field-key-models-hint = 不选则不限。
+field-key-budget = 每日 token 上限
+field-key-budget-hint = 此密钥一天最多可用的数量。
+preferences-title = 语言与外观
+field-locale = 语言
+locale-browser = 跟随浏览器
+field-theme = 颜色
+theme-auto = 跟随设备
+theme-light = 浅色
+theme-dark = 深色
+field-time-zone = 时区
+field-time-zone-hint = 决定历史对话中“今天”从何时算起。例如：Asia/Shanghai。
+error-time-zone = 没有这个时区名称。
+notice-preferences-saved = 已保存。
+data-title = 您的数据
+export-note = 您写下的和得到的全部内容，存为一个文件。
+export-markdown = 导出为 Markdown
+export-json = 导出为 JSON
+account-delete = 注销账号
+account-delete-note = 您的对话密钥会立即销毁，包括我们在内，任何人都无法再读取。API 密钥和登录一并失效。
+account-delete-sure = 彻底注销账号

@@ -1,0 +1,70 @@
+# 对话页面的文字。三种语言各自写成，不逐字翻译。
+# { $name } 由页面填入；%p、%t、%n 由脚本填入。
+
+history-open = 打开对话列表
+history-close = 收起对话列表
+history-new = 新对话
+history-temporary = 临时对话
+history-search = 搜索
+history-found = 搜索结果
+history-nothing = 没有找到。
+history-pinned = 置顶
+history-today = 今天
+history-yesterday = 昨天
+history-week = 最近 7 天
+history-month = 最近 30 天
+history-acts-of = “{ $name }”的更多操作
+month = { $year } 年 { $month } 月
+switcher-label = 跳转到对话
+
+ask-note = 按 Enter 发送，按 Shift + Enter 换行。
+ask-hint = 模型会出错，重要内容请核对。
+temporary-tag = 临时
+temporary-note = 此对话不会保存在任何地方，关闭页面即消失。
+file-add = 添加文件：文本或 PDF
+file-attached = 已添加 %n。
+file-remove = 移除 %n
+files-label = 文件
+
+answer-begins = 即将开始回答
+answer-queued = 您排在第 %p 位，预计约 %t。可以关闭本页，回答会留在这里。
+answer-queued-only = 您排在第 %p 位。可以关闭本页，回答会留在这里。
+answer-length = 回答已达到长度上限。如需更多，请让它继续。
+answer-omitted = 这段对话超出了模型能读的长度，此次回答没有读到最早的 %n 条消息。
+answer-reasons = 正在思考
+answer-reasoned = 思考过程
+branches-label = 版本
+branch-before = 上一个版本
+branch-after = 下一个版本
+copy = 复制
+copied = 已复制。
+edit = 修改
+regenerate = 重新回答
+continue = 继续
+leave = 取消
+save = 保存
+lost = 连接中断。已写出的内容已保留，请重新打开本页。
+
+panel-title = 此对话
+panel-note = 对即将开始的这段对话生效。
+field-title = 标题
+field-system = 指示
+field-system-hint = 置于每个问题之前：模型是谁，应如何回答。
+field-temperature = 温度
+field-temperature-hint = 从 0（总选最可能的词）到 2。留空则由模型决定。
+pin = 置顶
+unpin = 取消置顶
+rename = 重命名
+delete = 删除
+delete-conversation = 删除对话
+delete-note = 对话连同文件和链接会立即删除，任何人都无法恢复。
+delete-sure = 彻底删除
+share-title = 分享
+share-note = 拿到链接的人可以看到这段对话现在的样子，之后写的内容不会显示。
+share-make = 生成链接
+share-made = 请现在复制：它只显示这一次。
+share-exists = 已有链接，生成时显示过。生成新链接后，旧链接失效。
+share-again = 生成新链接
+share-end = 撤销链接
+shared-note = 这段对话由他人于 { $date }分享，显示的是当时为止的内容。
+shared-person = 提问
