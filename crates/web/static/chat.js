@@ -51,6 +51,7 @@ async function run(begin, answer, question = null, generation = null) {
       const hasText = answer.querySelector(".answer").childElementCount > 0;
       turn.setState(answer, hasText ? word("cut") : why, !hasText);
     },
+    again: () => turn.renew(answer),
     gone: () => location.reload(),
   };
   try {
@@ -133,6 +134,7 @@ async function again(button, verb) {
   const path = `/conversations/${conversation()}/messages/${old.dataset.id}/${verb}`;
   if (verb === "regenerate") turn.cutFrom(old.nextElementSibling);
   const answer = verb === "regenerate" ? turn.beginAnswer(old) : old;
+  if (answer === old) turn.renew(old);
   turn.setState(answer, "");
   try {
     await run(() => request("POST", path, {}), answer);

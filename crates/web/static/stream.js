@@ -7,7 +7,7 @@ const TRIES_MAX = 8;
 
 /**
  * Follows a generation to its end. `begin` sends the request; `handlers` are called by the events' names
- * (`accepted`, `queued`, `delta`, `done`, `error`), and `gone` when the platform knows the generation no more.
+ * (`accepted`, `queued`, `delta`, `done`, `error`), `again` when a lost stream goes on with the whole answer, and `gone` when the platform knows the generation no more.
  */
 export async function follow(begin, handlers, generation = null) {
   let last = null;
@@ -29,6 +29,7 @@ export async function follow(begin, handlers, generation = null) {
     await new Promise((wake) => setTimeout(wake, Math.min(250 * 2 ** tries, 8000)));
     try {
       response = await resume(generation, last);
+      handlers.again?.();
     } catch (refused) {
       if (refused instanceof Refused && refused.code === "not_found") return handlers.gone?.();
     }

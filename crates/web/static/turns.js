@@ -51,8 +51,14 @@ export function beginAnswer(old) {
   return turn;
 }
 
-/** An answer of the page that is read again from its beginning: its blocks are filled anew, and do not vanish meanwhile. */
+/** The next patches are the whole answer: what stands there gives way to them when they come. */
+export function renew(turn) {
+  turn.querySelector(".answer").dataset.isOld = "1";
+}
+
+/** An answer of the page that is read again from its beginning: its blocks do not vanish before they are filled anew. */
 export function readAgain(turn) {
+  renew(turn);
   turn.querySelector(".reasoning .text").textContent = "";
   turn.querySelector(".foot").replaceChildren();
   turn.querySelector(".answer").setAttribute("aria-live", "polite");
@@ -77,14 +83,18 @@ export function grow(turn, delta) {
     reasoning.querySelector(".text").append(delta.reasoning);
   }
   const answer = turn.querySelector(".answer");
-  if (delta.patches?.length) setWait(turn, "");
+  if (delta.patches?.length) {
+    setWait(turn, "");
+    if (answer.dataset.isOld) answer.replaceChildren();
+    delete answer.dataset.isOld;
+  }
   for (const [verb, number, html] of delta.patches ?? []) patch(answer, verb, number, html);
   keepEnd();
 }
 
 /** One change of one block. The platform renders and sanitises; nothing else of an answer becomes markup. */
 function patch(answer, verb, number, html) {
-  let block = answer.querySelector(`:scope > [data-block="${Number(number)}"]`);
+  let block = answer.querySelector(`[data-block="${Number(number)}"]`);
   if (!block) {
     block = document.createElement("div");
     block.className = "block";
