@@ -96,8 +96,10 @@ def main():
     try:
         print(json.dumps(storm(server.pid, ports, key), indent=1))
     finally:
+        was_up = server.poll() is None
         server.terminate()
         server.wait()
+        print("the platform was", "up to the end" if was_up else f"gone before: {server.returncode}")
         told = [line for line in open(f"{folder}/log") if "passwords are being tried" in line]
         print("log:", told[0].strip() if told else "said nothing")
         subprocess.run(["rm", "-rf", folder])
