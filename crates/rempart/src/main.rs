@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// A tenth less for each request than the system's allocator (docs/notes/2026-11-25-overhead.md).
+/// Takes a third of the instructions that the system's allocator takes for a request (docs/notes/2026-11-25-overhead.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
