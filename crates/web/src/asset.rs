@@ -94,10 +94,17 @@ pub(crate) struct AssetUrls {
     pub(crate) tokens: String,
     pub(crate) page: String,
     pub(crate) mark: String,
+    pub(crate) solve: String,
+    pub(crate) solve_worker: String,
 }
 
-pub(crate) static ASSET_URLS: LazyLock<AssetUrls> =
-    LazyLock::new(|| AssetUrls { tokens: url("tokens.css"), page: url("page.css"), mark: url("mark.svg") });
+pub(crate) static ASSET_URLS: LazyLock<AssetUrls> = LazyLock::new(|| AssetUrls {
+    tokens: url("tokens.css"),
+    page: url("page.css"),
+    mark: url("mark.svg"),
+    solve: url("solve.js"),
+    solve_worker: url("solve-worker.js"),
+});
 
 fn url(name: &str) -> String {
     format!("/static/{name}?v={}", *VERSION)

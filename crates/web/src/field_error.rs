@@ -57,6 +57,14 @@ pub enum FieldError {
     PasswordWrong,
     /// No mail address.
     Email,
+    /// None was given, and one must be confirmed.
+    EmailRequired,
+    /// Of a provider whose mail is thrown away.
+    EmailDisposable,
+    /// A place in the line that is over or for another name.
+    Ticket,
+    /// An invitation that was used, taken back, or is over.
+    Invite,
     /// Name or password wrong; never says which.
     InvalidCredentials,
     /// A code of a second factor that is not right.
@@ -80,10 +88,15 @@ impl FieldError {
             Self::NameLength | Self::NameCharacters | Self::NameTaken | Self::KeyName => Field::Name,
             Self::PasswordLength | Self::PasswordWeak | Self::PasswordWrong => Field::Password,
             Self::NewPasswordLength | Self::NewPasswordWeak => Field::NewPassword,
-            Self::Email => Field::Email,
+            Self::Email | Self::EmailRequired | Self::EmailDisposable => Field::Email,
             Self::KeyExpires => Field::Expires,
             Self::CodeWrong => Field::Code,
-            Self::InvalidCredentials | Self::KeysFull | Self::FormExpired | Self::Reason(_) => Field::Form,
+            Self::Ticket
+            | Self::Invite
+            | Self::InvalidCredentials
+            | Self::KeysFull
+            | Self::FormExpired
+            | Self::Reason(_) => Field::Form,
         }
     }
 
@@ -97,6 +110,10 @@ impl FieldError {
             Self::PasswordWeak | Self::NewPasswordWeak => "error-password-weak",
             Self::PasswordWrong => "error-password-wrong",
             Self::Email => "error-email",
+            Self::EmailRequired => "error-email-required",
+            Self::EmailDisposable => "error-email-disposable",
+            Self::Ticket => "error-ticket",
+            Self::Invite => "error-invite",
             Self::InvalidCredentials => "error-invalid-credentials",
             Self::CodeWrong => "error-code",
             Self::KeyName => "error-key-name",

@@ -27,7 +27,7 @@ pub use mail::{MailLink, MailText, MailTopic, mail_text};
 pub use pages::security::{confirm_page, recover_page, reset_page, second_step_page, security_page};
 pub use pages::{
     account_page, console_home_page, console_refusal_page, console_sign_in_page, conversation_page, first_run_page,
-    home_page, refusal_page, register_page, sign_in_page, status_page,
+    home_page, invites_page, refusal_page, register_page, register_wait_page, sign_in_page, status_page,
 };
 pub use theme::{THEME_COOKIE, Theme};
 pub use view::account::{
@@ -37,6 +37,10 @@ pub use view::chat::{
     AskError, ConversationRow, ConversationView, HomeView, MessageRow, MessageState, Speaker, conversation_path,
 };
 pub use view::console::{ConsoleView, EngineRow, FirstRunView};
+pub use view::gate::{
+    ChallengePurpose, ChallengeView, InviteRow, InvitesView, MailedView, RegisterGate, RegisterIntro, RegisterWaitView,
+    WaitView,
+};
 pub use view::public::{RefusalView, ServiceState, StatusView};
 pub use view::security::{
     DeviceRow, FactorRow, LinkView, RecoverView, SecondStepView, SecurityAction, SecurityNotice, SecurityView, TotpView,

@@ -10,6 +10,7 @@ use crate::format::Date;
 use crate::view::account::{AccountAction, AccountNotice, AccountView, RegisterView, SignInView};
 use crate::view::chat::{ConversationRow, ConversationView, HomeView, MessageState, Speaker, conversation_path};
 use crate::view::console::{ConsoleView, FirstRunView};
+use crate::view::gate::{InvitesView, RegisterIntro, RegisterWaitView};
 use crate::view::public::{RefusalView, ServiceState, StatusView};
 use crate::words::{Words, message, reason_key};
 use crate::{Field, FieldError, LOCALE_PARAM, Locale, PageCtx, Theme};
@@ -82,6 +83,27 @@ impl<'a> Frame<'a> {
     /// A reason's text; `part` is nothing, `.meaning` or `.action`.
     fn reason_text(&self, reason: &ReasonCode, part: &str) -> String {
         self.w.t(&format!("{}{part}", reason_key(*reason)))
+    }
+
+    /// What a registration form says first.
+    fn register_intro(&self, intro: &RegisterIntro) -> String {
+        self.w.t(match intro {
+            RegisterIntro::Open => "register-intro",
+            RegisterIntro::Verified => "gate-intro-verified",
+            RegisterIntro::Queue => "gate-intro-queue",
+            RegisterIntro::Turn { lasts_s } => return self.w.with("gate-intro-turn", "span", self.w.span(lasts_s)),
+            RegisterIntro::Confirmed => "gate-intro-confirmed",
+            RegisterIntro::Invited => "gate-intro-invited",
+        })
+    }
+
+    /// A place in the line, and about how long.
+    fn place(&self, position: &u64, eta_s: &Option<u64>) -> String {
+        let time = match eta_s {
+            Some(eta_s) => self.w.with("wait-time", "span", self.w.span(eta_s)),
+            None => self.w.t("wait-time-unknown"),
+        };
+        self.w.place(*position, time)
     }
 
     /// How long to wait, in words.
@@ -245,6 +267,8 @@ macro_rules! page {
 }
 
 page!('a, /** `/register`. */ register_page, RegisterTemplate, "register.html", RegisterView<'a>, public);
+page!('a, /** `/register` for somebody who waits. */ register_wait_page, RegisterWaitTemplate, "register_wait.html", RegisterWaitView<'a>, public);
+page!('a, /** `/account/invites`. */ invites_page, InvitesTemplate, "invites.html", InvitesView<'a>, public);
 page!('a, /** `/account`. */ account_page, AccountTemplate, "account.html", AccountView<'a>, public);
 page!('a, /** `/`: what this is, or the history and a form to ask. */ home_page, HomeTemplate, "home.html", HomeView<'a>, public);
 page!('a, /** A conversation. */ conversation_page, ConversationTemplate, "conversation.html", ConversationView<'a>, public);

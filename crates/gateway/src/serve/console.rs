@@ -90,7 +90,7 @@ pub async fn home(call: Call) -> Answer {
         version: gateway.config.version,
         uptime_s: gateway.uptime().as_secs(),
         posture: gateway.posture.level(),
-        gate: gateway.config.registration,
+        gate: gateway.gate.level(),
         storage: status_of(gateway).storage,
         served_per_min: figures.served,
         refused_per_min: figures.refused,
@@ -123,7 +123,7 @@ pub async fn status(call: Call) -> Answer {
             })
         })
         .collect();
-    let level: GateLevel = gateway.config.registration;
+    let level: GateLevel = gateway.gate.level();
     json(
         StatusCode::OK,
         &json!({

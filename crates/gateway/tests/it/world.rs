@@ -15,6 +15,7 @@ use rempart_engine::Engine;
 use rempart_engine::routing::Engines;
 use rempart_engine::scripted::{AnswerKind, ScriptedEngine, ScriptedOptions};
 use rempart_gateway::{Clock, Gateway, GatewayConfig, Limits, Parts, PostureControl, StandingRules, Tasks, listen};
+use rempart_identity::gate::{ControlLimits, GateState};
 use rempart_identity::{HashPool, HashPoolOptions, HashPrice, Keyring, KnownKeys, Revocations};
 use rempart_mail::{MailLimits, Mailer, Route, Sender};
 use rempart_store::{MasterKey, Store, StoreOptions, StoreUrl};
@@ -40,7 +41,8 @@ pub struct World {
 
 pub struct Setup {
     pub limits: Limits,
-    pub registration: GateLevel,
+    /// `None` is auto.
+    pub registration: Option<GateLevel>,
     pub engine: ScriptedOptions,
     pub cors_origins: Vec<String>,
     pub mail: MailLimits,
@@ -52,7 +54,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            registration: GateLevel::Open,
+            registration: Some(GateLevel::Open),
             engine: engine_options(8, 100_000),
             cors_origins: Vec::new(),
             mail: MailLimits::default(),
@@ -109,13 +111,14 @@ impl World {
         let sender = Sender::new("Test", "rempart@localhost").unwrap();
         let mailer = Mailer::new(route, sender, setup.mail, true).unwrap();
         tasks.spawn("mail", mailer.clone().run(tasks.stopping()));
+        #[allow(clippy::cast_precision_loss, reason = "small in tests")]
+        let rate_max = setup.limits.registrations_per_minute as f64 / 60.0;
         let gateway = Gateway::new(Parts {
             config: GatewayConfig {
                 public_url: url.clone(),
                 cors_origins: setup.cors_origins,
                 trusted_proxies: Vec::new(),
                 site: rempart_web::Site::default(),
-                registration: setup.registration,
                 standing: StandingRules::default(),
                 session_days: 30,
                 pdf_reader: Vec::new(),
@@ -128,11 +131,18 @@ impl World {
             known_keys: KnownKeys::default(),
             hash_pool: HashPool::new(HashPoolOptions { price, ..HashPoolOptions::default() }).unwrap(),
             posture: Arc::clone(&posture),
+            gate: GateState::new(
+                ControlLimits { rate_max, has_mail: true, ..ControlLimits::default() },
+                setup.registration,
+            ),
+            registration_pool: HashPool::new(HashPoolOptions { price, workers: 1, ..HashPoolOptions::default() })
+                .unwrap(),
             store: store.clone(),
             engines: Arc::new(Engines::new(engines, BTreeMap::new(), "script-1")),
             mailer,
             tasks: tasks.clone(),
-        });
+        })
+        .unwrap();
         gateway.listen(vec![listener], Some(console));
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
         Self {

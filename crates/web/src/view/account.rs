@@ -3,6 +3,7 @@
 use rempart_domain::{Day, Standing, UnixSeconds};
 
 use crate::FieldError;
+use crate::view::gate::RegisterGate;
 
 /// `/register`: fields `name`, `password`, `email`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,6 +16,8 @@ pub struct RegisterView<'a> {
     pub error: Option<FieldError>,
     /// False: registration is closed, the page says so and shows no form.
     pub is_open: bool,
+    /// What the gate asks for.
+    pub gate: RegisterGate<'a>,
 }
 
 /// `/sign-in`: fields `name`, `password`, and hidden `next` when set.

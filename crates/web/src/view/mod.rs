@@ -3,5 +3,6 @@
 pub(crate) mod account;
 pub(crate) mod chat;
 pub(crate) mod console;
+pub(crate) mod gate;
 pub(crate) mod public;
 pub(crate) mod security;

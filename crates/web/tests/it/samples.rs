@@ -41,7 +41,7 @@ fn public(locale: Locale) -> Vec<(&'static str, String)> {
     let at = |path| ctx(&site, locale, path, None);
     let register = RegisterView { is_open: true, ..RegisterView::default() };
     let taken =
-        RegisterView { name: "lin.mei", email: "lin@example.org", error: Some(FieldError::NameTaken), is_open: true };
+        RegisterView { name: "lin.mei", email: "lin@example.org", error: Some(FieldError::NameTaken), ..register };
     let wrong = SignInView {
         name: "lin.mei",
         error: Some(FieldError::InvalidCredentials),

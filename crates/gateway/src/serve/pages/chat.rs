@@ -44,7 +44,7 @@ pub async fn home(call: Call) -> Answer {
 async fn home_answer(call: &Call, draft: &str, refusal: Option<&Refusal>) -> Answer {
     let code = refusal.map_or(StatusCode::OK, |r| status(r.reason));
     if own_session(call).is_none() {
-        let is_open = call.gateway.config.registration != GateLevel::Closed;
+        let is_open = call.gateway.gate.level() != GateLevel::Closed;
         let view = HomeView::SignedOut { is_open };
         return with_page(call, None, |ctx| page(code, rempart_web::home_page(ctx, &view)));
     }

@@ -1,62 +1,23 @@
-//! Registration, sign-in and sign-out as pages: the same doors as the JSON, by forms.
+//! Sign-in and sign-out as pages: the same doors as the JSON, by forms.
 //!
 //! What must stay true: a page says no more than the JSON does (never whether an account exists); what was typed is shown again,
 //! passwords excepted.
 
 use bytes::Bytes;
 use http::StatusCode;
-use rempart_domain::{GateLevel, ReasonCode, Secret, Sensitive};
-use rempart_web::{PageCtx, RegisterView, SignInView};
+use rempart_domain::{ReasonCode, Secret};
+use rempart_web::{PageCtx, SignInView};
 
 use super::{
     Fields, check_form, field_error, fields, is_console, page, query_value, safe_next, second_step, see_other,
     with_page, with_retry,
 };
 use crate::refusal::{Refusal, status};
-use crate::respond::locale_of;
-use crate::serve::accounts::{Newcomer, register_newcomer};
 use crate::serve::sessions::{
     Credentials, Denied, SignedIn, add_cookies, forget_session_cookie, sign_in_with_half, sign_in_with_link,
     sign_in_with_password, sign_out_here,
 };
 use crate::serve::{Answer, Call};
-
-/// `GET /register`.
-pub async fn register(call: Call) -> Answer {
-    let is_open = call.gateway.config.registration != GateLevel::Closed;
-    let view = RegisterView { name: "", email: "", error: None, is_open };
-    with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::register_page(ctx, &view)))
-}
-
-/// `POST /register`.
-pub async fn register_form(call: Call, body: Bytes) -> Answer {
-    let form = fields(&body)?;
-    let email = form.get("email").trim();
-    let newcomer = Newcomer {
-        name: form.get("name").trim().to_owned(),
-        password: Secret::new(form.get("password").to_owned()),
-        email: (!email.is_empty()).then(|| Sensitive::new(email.to_owned())),
-        locale: Some(locale_of(&call.head).as_str().to_owned()),
-    };
-    match register_newcomer(&call, newcomer).await {
-        Ok(signed_in) => {
-            let mut response = see_other("/")?;
-            add_cookies(response.headers_mut(), &signed_in.cookies);
-            Ok(response)
-        }
-        Err(refusal) => {
-            call.ctx.observation.refused(refusal.reason);
-            let view = RegisterView {
-                name: form.get("name"),
-                email,
-                error: Some(field_error(&refusal)),
-                is_open: refusal.reason != ReasonCode::RegistrationClosed,
-            };
-            let html = |ctx: &PageCtx<'_>| page(status(refusal.reason), rempart_web::register_page(ctx, &view));
-            with_retry(with_page(&call, None, html), &refusal)
-        }
-    }
-}
 
 /// `GET /sign-in`, and `GET /sign-in?link=…`: a one-time address from the operator signs in when its button is pressed.
 pub async fn sign_in(call: Call) -> Answer {
