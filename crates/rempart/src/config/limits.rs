@@ -50,8 +50,10 @@ impl LimitsSection {
         let mut gateway = Limits::default();
         let mut own = Table::new();
         for (name, value) in table {
-            if Limits::SPECS.iter().any(|spec| spec.name == name) {
-                match value.as_integer().and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0) {
+            if let Some(spec) = Limits::SPECS.iter().find(|spec| spec.name == name) {
+                // Where none is the default, none may be said.
+                let may_be = |number: &u64| *number > 0 || spec.default == 0;
+                match value.as_integer().and_then(|number| u64::try_from(number).ok()).filter(may_be) {
                     Some(number) => drop(gateway.set(name, number)),
                     None => errors.push(ConfigError::new(format!("limits.{name}"), "expected a whole number above 0")),
                 }
