@@ -120,6 +120,7 @@ fn job(id: u64, tokens: Vec<u32>, most: u32, salt: Option<u64>, rank: u8) -> Job
         is_json_object: false,
         salt,
         rank,
+        prefill_slice: None,
     });
     Job { tokens, params }
 }
