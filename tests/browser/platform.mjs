@@ -55,7 +55,7 @@ export async function startPlatform() {
     ([name, url]) => `[engine.${name}]\nkind = "upstream"\nurl = "${url}/v1"\nmodels = ["${name}"]\nsequences = ${name === "single" ? 1 : 16}\nkv_tokens = 1000000\n`,
   );
   if (model) sections.push('[engine.local]\nkind = "embedded"\n');
-  const site = '[site]\nname = "Rempart"\ncontact = "help@example.org"\nterms_url = "/status"\nprivacy_url = "/status"\n';
+  const site = '[site]\nname = "Rempart"\ncontact = "help@example.org"\nterms_url = "https://terms.example.org"\nprivacy_url = "https://privacy.example.org"\n';
   const first = `[models]\nfetch = false\ndefault = "${model ?? "slow"}"\n`;
   writeFileSync(join(folder, "rempart.toml"), `[server]\nconsole = "127.0.0.1:0"\n${first}${site}${sections.join("")}`);
   const options = ["--config", join(folder, "rempart.toml"), "--data", join(folder, "data")];
