@@ -26,7 +26,8 @@ try {
       console.log(`passed: ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
     } catch (error) {
       failed += 1;
-      console.log(`failed: ${name}: ${error.message}`);
+      const place = /(\w+\.mjs:\d+)/.exec(error.stack.replaceAll(/people\.mjs:\d+/g, ""))?.[1];
+      console.log(`failed: ${name} (${place}, ${browser.contexts().flatMap((context) => context.pages().map((page) => page.url())).join(" ")}): ${error.message}`);
     }
     for (const context of browser.contexts()) await context.close();
   }

@@ -44,7 +44,7 @@ function hasRealModel() {
 /** Starts everything; `model` is the real one, or null where it is not on this machine. */
 export async function startPlatform() {
   const folder = mkdtempSync(join(tmpdir(), "rempart-browser-"));
-  const model = hasRealModel() ? DEFAULT_MODEL : null;
+  const model = !process.env.NO_MODEL && hasRealModel() ? DEFAULT_MODEL : null;
   const plenty = ["--sequences", "16", "--prefill-tps", "1000000", "--kv-tokens", "1000000"];
   const engines = {
     echo: await engine(folder, "echo", ...plenty, "--decode-tps", "2000", "--tokens", "4000"),

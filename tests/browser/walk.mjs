@@ -17,7 +17,7 @@ async function walk({ browser, platform }, language) {
 
   if (platform.model) await choose(page, platform.model);
   await ask(page, texts.first);
-  const first = await answered(page);
+  const first = await answered(page, 180_000);
   check(first.trim().length > 0, "the real model answers");
   check(/\/c\/c_/.test(page.url()), "the conversation has an address");
 
@@ -50,7 +50,7 @@ async function walk({ browser, platform }, language) {
   await page.keyboard.type(texts.word);
   await page.waitForSelector("#found a");
   check((await page.locator("#found").innerText()).includes(texts.word), "the search shows where the word stands");
-  await page.locator("#found a").first().click();
+  await page.locator('#found a[href*="at=m_"]').first().click();
   await page.waitForURL(/at=m_/);
 
   await page.click("#settings > summary");
@@ -123,7 +123,7 @@ async function attach({ browser, platform }) {
   const page = await (await person(browser, platform.url, "en")).newPage();
   await register(page);
   await choose(page, "echo");
-  await page.setInputFiles('input[name="file"]', { name: "<b>notes</b>.txt", mimeType: "text/plain", buffer: Buffer.from("the wall has nine towers") });
+  await page.setInputFiles('input[name="file"]', { name: "<b>notes<b>.txt", mimeType: "text/plain", buffer: Buffer.from("the wall has nine towers") });
   await page.waitForSelector("#files .file:not(.is-busy)");
   await page.click("#settings > summary");
   await page.fill("#system", "Answer like a mason.");
@@ -132,7 +132,7 @@ async function attach({ browser, platform }) {
   await ask(page, "What do my notes say?");
   check((await answered(page)).includes("nine towers"), "the model gets the file's text");
   await page.reload();
-  equal(await page.locator(".turn .file").innerText(), "<b>notes</b>.txt", "the file's name");
+  equal(await page.locator(".turn .file").innerText(), "<b>notes<b>.txt", "the file's name");
   equal(await page.inputValue("#system"), "Answer like a mason.", "the instructions");
   equal(await page.inputValue("#temperature"), "0.3", "the temperature");
 }

@@ -11,7 +11,7 @@ use crate::serve::days::Days;
 use crate::serve::{Call, store_refusal};
 
 /// Conversations on a page.
-const PAGE_LEN: u32 = 50;
+const PAGE_LEN: u32 = 20;
 /// Pinned conversations that are shown.
 const PINNED_MAX: u32 = 50;
 
