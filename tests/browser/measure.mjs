@@ -33,8 +33,8 @@ async function withConversations({ browser, platform }, count) {
   const context = await person(browser, platform.url, "en");
   const page = await context.newPage();
   await register(page);
-  await choose(page, "echo");
-  await ask(page, "How heavy is this page? ".repeat(20));
+  await choose(page, "single");
+  await ask(page, "How heavy is this page?");
   await answered(page);
   const path = new URL(page.url()).pathname;
   for (let turn = 0; turn < count; turn += 1) {

@@ -57,10 +57,10 @@ export async function ask(page, text) {
   await page.press("#text", "Enter");
 }
 
-/** Waits for the newest answer's end and gives its text. A small model on a small machine may talk for minutes. */
-export async function answered(page, timeout = 20_000) {
-  await page.waitForSelector(".turn.model .answer > *", { timeout });
-  await page.waitForSelector(".ask .send:not([hidden])", { timeout });
+/** Waits for the newest answer's end and gives its text. */
+export async function answered(page) {
+  await page.waitForSelector(".turn.model .answer > *");
+  await page.waitForSelector(".ask .send:not([hidden])");
   return page.locator(".turn.model").last().locator(".answer").innerText();
 }
 

@@ -27,6 +27,7 @@ function startMail() {
   const server = createServer((socket) => {
     let data = null;
     const lines = createInterface({ input: socket });
+    lines.on("error", () => {});
     const say = (line) => socket.write(`${line}\r\n`);
     socket.on("error", () => {});
     say("220 test");
