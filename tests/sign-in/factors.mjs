@@ -193,7 +193,7 @@ const tests = {
     await shot(page, "sign-in-passkey");
     await page.click('form[data-passkey="sign-in"] button');
     await page.waitForURL((url) => url.pathname === "/");
-    check(await page.locator("textarea").first().isVisible(), "signed in");
+    await page.waitForSelector("#text");
     await context.clearCookies();
     await signIn(page, "passkey-bo");
     await page.click('form[data-passkey="second"] button[type="button"]');
