@@ -3,13 +3,14 @@
 import { startPlatform, stopPlatform } from "./platform.mjs";
 import { launch, reports } from "./people.mjs";
 import * as doors from "./doors.mjs";
+import * as hostile from "./hostile.mjs";
 import * as look from "./look.mjs";
 import * as measure from "./measure.mjs";
 import * as stream from "./stream.mjs";
 import * as walk from "./walk.mjs";
 
 const words = process.argv.slice(2);
-const all = words.includes("measure") ? measure.figures : [...walk.checks, ...stream.checks, ...doors.checks, ...look.checks, ...measure.checks];
+const all = words.includes("measure") ? measure.figures : [...walk.checks, ...stream.checks, ...doors.checks, ...hostile.checks, ...look.checks, ...measure.checks];
 const chosen = words.length && !words.includes("measure") ? all.filter(([name]) => words.some((word) => name.includes(word))) : all;
 
 let [passed, failed] = [0, 0];

@@ -62,7 +62,7 @@ const send = (page, conversation, text) =>
   page.evaluate(
     async ([id, text]) => {
       const answer = await fetch(`/api/v1/conversations/${id}/messages`, {
-        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text, model: "echo" }),
+        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text, model: "say" }),
       });
       await answer.text();
       return answer.status;
@@ -89,7 +89,7 @@ async function everywhere({ browser, platform }) {
   await register(page);
   for (let from = 0; from < cases.length; from += PER_CONVERSATION) {
     const some = cases.slice(from, from + PER_CONVERSATION);
-    const made = await api(page, "POST", "/conversations", { title: some[0].text.slice(0, 100).trim() || "x", model: "echo" });
+    const made = await api(page, "POST", "/conversations", { title: some[0].text.slice(0, 100).trim() || "x", model: "say" });
     check(made.status === 201, `a conversation was not made: ${JSON.stringify(made)}`);
     for (const { name, text } of some) equal(await send(page, made.data.id, text), 200, name);
     // Titles go round too: what the history shows is the last.
@@ -104,7 +104,7 @@ async function everywhere({ browser, platform }) {
       await page.goto("/");
     }
     const file = await api(page, "POST", `/files?name=${encodeURIComponent(some[1].text.replaceAll("\0", "").slice(0, 150) || "x")}`, some[1].text);
-    if (file.status === 201) await api(page, "POST", `/conversations/${made.data.id}/messages`, { text: "read it", model: "echo", attachments: [file.data.id] }).catch(() => {});
+    if (file.status === 201) await api(page, "POST", `/conversations/${made.data.id}/messages`, { text: "read it", model: "say", attachments: [file.data.id] }).catch(() => {});
     await page.goto(`/c/${made.data.id}`);
     await inspect(page, "with a file", violations);
   }
@@ -117,7 +117,7 @@ async function live({ browser, platform }) {
   const context = await watched(browser, platform.url, violations);
   const page = await context.newPage();
   await register(page);
-  await choose(page, "echo");
+  await choose(page, "say");
   for (const { name, text } of cases) {
     await ask(page, text.replaceAll("\0", ""));
     await answered(page);

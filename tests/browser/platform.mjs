@@ -48,6 +48,7 @@ export async function startPlatform() {
   const plenty = ["--sequences", "16", "--prefill-tps", "1000000", "--kv-tokens", "1000000"];
   const engines = {
     echo: await engine(folder, "echo", ...plenty, "--decode-tps", "2000", "--tokens", "4000"),
+    say: await engine(folder, "say", ...plenty, "--decode-tps", "20000", "--tokens", "400"),
     slow: await engine(folder, "slow", ...plenty, "--decode-tps", "25", "--tokens", "400", "--answer", "words", "--reasoning", "12"),
     single: await engine(folder, "single", "--sequences", "1", "--prefill-tps", "1000000", "--kv-tokens", "1000000", "--decode-tps", "25", "--tokens", "150", "--answer", "words"),
   };
@@ -57,7 +58,7 @@ export async function startPlatform() {
   if (model) sections.push('[engine.local]\nkind = "embedded"\n');
   const site = '[site]\nname = "Rempart"\ncontact = "help@example.org"\nterms_url = "https://terms.example.org"\nprivacy_url = "https://privacy.example.org"\n';
   const first = `[models]\nfetch = false\ndefault = "${model ?? "slow"}"\n`;
-  writeFileSync(join(folder, "rempart.toml"), `[server]\nconsole = "127.0.0.1:0"\n${first}${site}${sections.join("")}`);
+  writeFileSync(join(folder, "rempart.toml"), `[server]\nconsole = "127.0.0.1:0"\n[limits]\nrequests_per_minute_newcomer = 6000\ntokens_per_minute_newcomer = 4000000\ntokens_per_day_newcomer = 100000000\nshare_reads_per_minute = 6000\n${first}${site}${sections.join("")}`);
   const options = ["--config", join(folder, "rempart.toml"), "--data", join(folder, "data")];
   const found = (lines) => ({
     url: lines.find((line) => line.startsWith("public")).split(" ").at(-1),
