@@ -40,6 +40,10 @@ const TEXT: &str = "The queue stands before every scarce resource, and who is as
                     春天来了，花园里的花都开了。**Members** stay served because of priority; `detection` only makes it cheaper.\n\n\
                     - one\n- two\n- three\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n";
 
+/// Code whose colours cost the most.
+const CODE: &str = "export async function pick<T extends { id: string }>(all: readonly T[], id: string): Promise<T | undefined> {\n  \
+                    const found = all.find((one) => one.id === `${id}`); // by its name\n  return found ?? undefined;\n}\n\n";
+
 type Http = Client<HttpConnector, Full<Bytes>>;
 
 #[tokio::main]
@@ -56,13 +60,14 @@ async fn main() {
             .parse()
             .unwrap();
     let started = Instant::now();
-    let long = fill(&store, account).await;
+    let (long, code) = fill(&store, account).await;
     println!("filled in {:?}: {CONVERSATIONS} conversations, one of {MESSAGES} messages", started.elapsed());
     let rows = [
         ("the list, first page of 50", "/api/v1/conversations".to_owned()),
         ("the long conversation, last page of 50", format!("/api/v1/conversations/{long}/messages")),
         ("the home page", "/".to_owned()),
         ("the long conversation's page", format!("/c/{long}")),
+        ("a page of 25 answers of 8 KiB of TypeScript", format!("/c/{code}")),
     ];
     for (what, path) in rows {
         measure(&client, &url, &cookie, what, &path).await;
@@ -132,17 +137,25 @@ async fn register(client: &Http, url: &str) -> String {
     session.unwrap().to_owned()
 }
 
-/// Writes the history behind the gateway's back; the last conversation is the long one.
-async fn fill(store: &Store, account: AccountId) -> String {
+/// Writes the history behind the gateway's back; the last conversation is the long one, the one before it is about code.
+async fn fill(store: &Store, account: AccountId) -> (String, String) {
     let now = UnixMillis(1_760_000_000_000);
-    let mut last = String::new();
+    let (mut long, mut about_code) = (String::new(), String::new());
+    let code = format!("```ts\n{}```\n", CODE.repeat(8 * 1024 / CODE.len()));
     for number in 0..CONVERSATIONS {
         let id = random::conversation_id().unwrap();
         let created = UnixMillis(now.0 + i64::try_from(number).unwrap() * 60_000);
         let title = Sensitive::new(format!("Conversation {number} 谈话"));
         let new = NewConversation { id, title, model: "script-1".into(), system: None, temperature: None, created };
         store.create_conversation(account, new).await.unwrap();
-        let messages = if number + 1 == CONVERSATIONS { MESSAGES } else { 2 };
+        let is_code = number + 2 == CONVERSATIONS;
+        let messages = if number + 1 == CONVERSATIONS {
+            MESSAGES
+        } else if is_code {
+            50
+        } else {
+            2
+        };
         let mut parent = None;
         for batch in (0..messages).collect::<Vec<_>>().chunks(100) {
             let mut batch: Vec<NewMessage> = batch
@@ -152,7 +165,11 @@ async fn fill(store: &Store, account: AccountId) -> String {
                     conversation: id,
                     parent: None,
                     role: if turn % 2 == 0 { MessageRole::User } else { MessageRole::Assistant },
-                    text: Sensitive::new(TEXT.repeat(if turn % 2 == 0 { 1 } else { 4 })),
+                    text: Sensitive::new(match turn % 2 {
+                        0 => TEXT.to_owned(),
+                        _ if is_code => code.clone(),
+                        _ => TEXT.repeat(4),
+                    }),
                     reasoning: None,
                     model: Some("script-1".into()),
                     status: MessageStatus::Complete,
@@ -165,9 +182,9 @@ async fn fill(store: &Store, account: AccountId) -> String {
             }
             store.append_messages(account, batch, Vec::new()).await.unwrap();
         }
-        last = id.to_string();
+        (about_code, long) = (long, id.to_string());
     }
-    last
+    (long, about_code)
 }
 
 async fn text_of(client: &Http, url: &str, path: &str, cookie: &str) -> String {
@@ -186,8 +203,9 @@ async fn measure(client: &Http, url: &str, cookie: &str, what: &str, path: &str)
         bytes = text_of(client, url, path, cookie).await.len();
         times.push(started.elapsed());
     }
+    let first = times[0];
     times.sort();
-    println!("{what}: {:?}, slowest {:?}, {bytes} bytes", times[ROUNDS / 2], times[ROUNDS - 1]);
+    println!("{what}: first {first:?}, middle {:?}, slowest {:?}, {bytes} bytes", times[ROUNDS / 2], times[ROUNDS - 1]);
 }
 
 /// Looks for what is nowhere, so that everything is read, and for what is in the newest messages.

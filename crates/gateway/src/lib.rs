@@ -180,8 +180,8 @@ pub struct Gateway {
     pub(crate) body_memory: memory::BodyMemory,
     /// Files in memory while they are read.
     pub(crate) file_memory: memory::BodyMemory,
-    /// Who searches, exports, has a file read, reads a shared page: a few at a time.
-    pub(crate) searches: Places,
+    pub(crate) rendered: serve::rendered::Rendered,
+    /// Who exports, has a file read, reads a shared page: a few at a time.
     pub(crate) exports: Places,
     pub(crate) uploads: Places,
     pub(crate) share_readers: Places,
@@ -258,7 +258,7 @@ impl Gateway {
             key_lookups: Semaphore::new(as_usize(limits.key_lookups)),
             body_memory: memory::BodyMemory::new(limits.body_bytes_total, limits.members_share_percent),
             file_memory: memory::BodyMemory::new(limits.body_bytes_files_total, limits.members_share_percent),
-            searches: Places::new(limits.searches, limits.members_share_percent),
+            rendered: serve::rendered::Rendered::new(limits.rendered_bytes),
             exports: Places::new(limits.exports, limits.members_share_percent),
             uploads: Places::new(limits.uploads, limits.members_share_percent),
             share_readers: Places::new(limits.share_readers, limits.members_share_percent),

@@ -94,6 +94,9 @@ limits! {
     work_registration = 4, "new accounts that are written at once";
     work_mail = 4, "mails that are sent at once";
     work_search = 4, "searches through conversations at once";
+    work_pages = 2, "pages of more than 16 KiB of answers that are rendered at once";
+    render_colours_bytes = 65536, "code that is coloured on a page, the newest answers first; the rest gets its colours when it is opened again";
+    rendered_bytes = 33_554_432, "HTML of answers kept in memory for who comes back";
     work_queue_len = 512, "requests that wait for each kind of such work";
     work_wait_ms = 5000, "longest wait for such work";
     demoted_members_percent = 25, "share of the members seen lately that may be down a band at once for their conduct";
@@ -127,7 +130,6 @@ limits! {
     file_text_bytes = 524_288, "text that is read out of one file";
     file_pages = 500, "pages of a PDF";
     file_read_ms = 20000, "time for the text to be read out of a PDF";
-    searches = 4, "searches at once";
     search_bytes = 67_108_864, "text that one call of a search looks through";
     exports = 4, "exports at once";
     share_bytes = 4_194_304, "text of a shared conversation";

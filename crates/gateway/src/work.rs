@@ -211,6 +211,8 @@ pub struct Work {
     pub mail: Arc<WorkLane>,
     /// Reading through an account's conversations.
     pub search: Arc<WorkLane>,
+    /// Rendering a page of long answers.
+    pub pages: Arc<WorkLane>,
 }
 
 impl Work {
@@ -218,28 +220,29 @@ impl Work {
     pub(crate) fn new(limits: &crate::Limits, clock: &Arc<Clock>, mut seed: impl FnMut() -> u64) -> Self {
         let strangers = u8::try_from(100_u64.saturating_sub(limits.members_share_percent).min(100)).unwrap_or(35);
         let wait_max = Millis(limits.work_wait_ms);
-        let mut lane = |name, permits: u64| {
+        let mut lane = |name, permits: u64, of_source: u32| {
             let permits = u32::try_from(permits).unwrap_or(u32::MAX);
             let of_lane = LaneLimits {
                 strangers_percent: strangers,
                 queue_len: u32::try_from(limits.work_queue_len).unwrap_or(u32::MAX),
-                queue_len_per_source: 16,
-                in_flight_per_source: 32,
+                queue_len_per_source: of_source / 2,
+                in_flight_per_source: of_source,
                 ..LaneLimits::new(permits)
             };
             WorkLane::new(name, of_lane, wait_max, Arc::clone(clock), seed())
         };
         Self {
-            storage: lane("storage", limits.work_storage),
-            registration: lane("registration", limits.work_registration),
-            mail: lane("mail", limits.work_mail),
-            search: lane("search", limits.work_search),
+            storage: lane("storage", limits.work_storage, 32),
+            registration: lane("registration", limits.work_registration, 32),
+            mail: lane("mail", limits.work_mail, 32),
+            search: lane("search", limits.work_search, 2),
+            pages: lane("pages", limits.work_pages, 4),
         }
     }
 
     /// All of them.
-    pub fn all(&self) -> [&Arc<WorkLane>; 4] {
-        [&self.storage, &self.registration, &self.mail, &self.search]
+    pub fn all(&self) -> [&Arc<WorkLane>; 5] {
+        [&self.storage, &self.registration, &self.mail, &self.search, &self.pages]
     }
 }
 

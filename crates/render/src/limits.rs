@@ -20,7 +20,7 @@ pub(crate) const MATHML_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const FORMULAS_MAX: usize = 2_000;
 /// A line of code longer than this, in bytes, gets no colours: regular expressions walk it again and again.
 pub(crate) const CODE_LINE_BYTES_MAX: usize = 400;
-/// Code coloured in one block, in bytes; the rest of the block is plain.
+/// Code coloured in one block of a stream, and in the whole of a text that is complete, in bytes; the rest is plain.
 pub(crate) const CODE_BYTES_MAX: usize = 192 * 1024;
 /// Source of the open block that is rendered anew with each piece of a stream, in bytes; above it the block is split.
 pub(crate) const OPEN_BYTES_MAX: usize = 1_536;

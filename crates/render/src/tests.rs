@@ -1,7 +1,7 @@
 //! What `render` gives for what people and models write.
 #![cfg(test)]
 
-use crate::render;
+use crate::{Colours, render, render_with};
 
 fn check(markdown: &str, html: &str) {
     assert_eq!(render(markdown), html, "for {markdown:?}");
@@ -85,6 +85,19 @@ fn code_has_classes_and_a_place_for_the_copy_button() {
         "```\"><script>\nx\n```",
         "<div class=\"code\" data-code=\"\"><pre tabindex=\"0\"><code>x\n</code></pre></div>",
     );
+}
+
+#[test]
+fn texts_of_one_page_share_their_colours() {
+    let text = "```rust\nfn main() {} // done\n```\n";
+    let mut colours = Colours::new("fn main() {} // done\n".len() * 2 - 1);
+    assert_eq!(render_with(text, &mut colours), render(text));
+    assert!(!colours.is_short());
+    let plain = render_with(text, &mut colours);
+    assert!(colours.is_short() && !plain.contains("<span"), "{plain}");
+    assert!(plain.contains("data-lang=\"rust\"") && plain.contains("fn main() {} // done"), "{plain}");
+    // A shorter one still fits.
+    assert!(render_with("```rust\nfn a() {}\n```\n", &mut colours).contains("<span"));
 }
 
 #[test]

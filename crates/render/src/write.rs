@@ -6,6 +6,7 @@
 use comrak::arena_tree::NodeEdge;
 use comrak::nodes::{ListType, Node, NodeCodeBlock, NodeLink, NodeValue, TableAlignment};
 
+use crate::Colours;
 use crate::code::Highlighter;
 use crate::limits::DEPTH_MAX;
 use crate::math::mathml;
@@ -28,12 +29,12 @@ pub(crate) trait CodeStore {
     fn push_code(&mut self, number: usize, language: &str, code: &str, out: &mut String);
 }
 
-/// Colours each block once, for a text that is written once.
-pub(crate) struct Once;
+/// Colours each block once, for a text that is written once, as long as there is colour.
+pub(crate) struct Once<'a>(pub(crate) &'a mut Colours);
 
-impl CodeStore for Once {
+impl CodeStore for Once<'_> {
     fn push_code(&mut self, _number: usize, language: &str, code: &str, out: &mut String) {
-        let mut highlighter = Highlighter::new(language);
+        let mut highlighter = Highlighter::new(if self.0.take(code.len()) { language } else { "" });
         for line in code.split_inclusive('\n') {
             highlighter.push_line(line, out);
         }

@@ -120,6 +120,7 @@ async function open(model) {
   content.dataset.id = made.id;
   history.pushState(null, "", `/c/${made.id}`);
   composer.form.action = `/c/${made.id}`;
+  for (const link of document.querySelectorAll("#history [aria-current]")) link.removeAttribute("aria-current");
 }
 
 /** System prompt and temperature, as the panel has them before there is a conversation. */

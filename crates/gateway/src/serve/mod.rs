@@ -22,6 +22,7 @@ pub mod posture;
 pub mod preferences;
 pub mod public;
 pub mod registry;
+pub(crate) mod rendered;
 pub mod search;
 pub mod sessions;
 pub mod share;

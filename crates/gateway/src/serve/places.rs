@@ -1,4 +1,4 @@
-//! Places for work that reads through much or takes long: search, export, files, shared pages. A few in all, a part of them for members,
+//! Places for work that reads through much or takes long: export, files, shared pages. A few in all, a part of them for members,
 //! one an account.
 //!
 //! What must stay true: a place is given back when it is dropped; who takes one is told at once whether there is one, nobody waits.

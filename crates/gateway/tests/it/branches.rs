@@ -190,3 +190,24 @@ async fn an_account_is_told_when_it_holds_as_much_as_it_may() {
     }
     post(&world, &cookie, &path, json!({ "text": "hi" })).await.assert_refused(403, "not_allowed");
 }
+
+#[tokio::test]
+async fn the_newest_answers_have_their_colours_first_and_the_others_when_they_are_seen_again() {
+    let limits = Limits { render_colours_bytes: 60, ..Limits::default() };
+    let world = World::with(Setup { limits, ..Setup::default() }).await;
+    let cookie = world.register("ada").await;
+    let id = begin(&world, &cookie).await;
+    for name in ["first", "second"] {
+        let text = format!("```rust\nfn {name}() {{ let a = 1; }} // a line of forty\n```");
+        post(&world, &cookie, &format!("/api/v1/conversations/{id}/messages"), json!({ "text": text })).await;
+    }
+    let coloured = |rows: &[Value]| -> Vec<bool> {
+        rows.iter().filter_map(|row| row["html"].as_str()).map(|html| html.contains("<span class=")).collect()
+    };
+    assert_eq!(coloured(&messages(&world, &cookie, &id).await), [false, true]);
+    assert_eq!(coloured(&messages(&world, &cookie, &id).await), [true, true]);
+    // What was kept is of this account and this text only.
+    let rows = messages(&world, &cookie, &id).await;
+    assert!(rows[1]["html"].as_str().unwrap().contains("first"));
+    assert!(rows[3]["html"].as_str().unwrap().contains("second"));
+}

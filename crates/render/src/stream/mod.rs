@@ -13,7 +13,7 @@
 //! its text up to a safe place. The region then begins with a few signs that open the same containers for the parser, so no rule
 //! of Markdown is written twice. Code is a frame from its first line: complete lines are appended, coloured once.
 //!
-//! **The end** is what [`crate::render`] gives for the whole text, but: link definitions work only for what comes after them;
+//! **The end** is what [`crate::render`] gives for the whole text, but: a link definition holds for the block after it and no later;
 //! a list that was split stays tight or loose as it was; an emphasis, a link or a code span longer than about 1.5 KiB is text; a
 //! setext underline under a paragraph, or a table's rule under a head, of more than that makes no heading or table of it; a
 //! block that can be split nowhere ends at 3 KiB and goes on as a new one. Elements with `data-block` or `data-tail` that are

@@ -13,7 +13,7 @@ use axum::extract::{Path, Query};
 use bytes::Bytes;
 use http::StatusCode;
 use rempart_domain::{ConversationId, MessageId, ReasonCode, Sensitive};
-use rempart_store::{Conversation, ConversationChange, Message, MessageStatus, NewConversation};
+use rempart_store::{Conversation, ConversationChange, Message, MessageRole, MessageStatus, NewConversation};
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
@@ -23,6 +23,7 @@ pub use temporary::ask_temporary;
 
 use crate::refusal::Refusal;
 use crate::serve::accounts::parse;
+use crate::serve::rendered::{Source, render_page};
 use crate::serve::{Answer, Call, json, no_content, store_refusal};
 use crate::wire::parse::MODEL_BYTES_MAX;
 use rows::{conversation_json, message_json, read_around};
@@ -276,17 +277,17 @@ pub(crate) async fn read_page(
         }
         running.push(generation.map(|generation| generation.id));
     }
-    // Fifty answers may be long: they are rendered where nobody else waits.
-    let rendered = tokio::task::spawn_blocking(move || {
-        let each = messages.iter().zip(running).map(|(message, generation)| {
-            let mut row = message_json(message, &around);
-            if let (Some(generation), Some(row)) = (generation, row.as_object_mut()) {
-                row.insert("generation".into(), generation.to_string().into());
-            }
-            row
-        });
-        each.collect::<Vec<_>>()
+    let answers = messages.iter().zip(&running).map(|(message, generation)| Source {
+        text: (message.role == MessageRole::Assistant).then(|| message.text.expose().clone()),
+        is_over: generation.is_none(),
     });
-    let rows = rendered.await.map_err(|_| ReasonCode::Internal)?;
-    Ok((rows, next))
+    let html = render_page(call, answers.collect()).await?;
+    let rows = messages.iter().zip(running).zip(html).map(|((message, generation), html)| {
+        let mut row = message_json(message, &around, html.as_deref());
+        if let (Some(generation), Some(row)) = (generation, row.as_object_mut()) {
+            row.insert("generation".into(), generation.to_string().into());
+        }
+        row
+    });
+    Ok((rows.collect(), next))
 }

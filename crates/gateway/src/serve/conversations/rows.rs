@@ -1,11 +1,11 @@
 //! Conversations and messages as JSON rows.
 //!
-//! What must stay true: a row is made of what the owner's own calls read; the answer's HTML is made here, from its text, each time.
+//! What must stay true: a row is made of what the owner's own calls read; an answer's HTML is made here, from its text.
 
 use std::collections::HashMap;
 
 use rempart_domain::{MessageId, Sensitive, Usage};
-use rempart_store::{Conversation, File, Message, MessageRole, MessageStatus};
+use rempart_store::{Conversation, File, Message, MessageStatus};
 use rempart_web::render::render;
 use serde_json::{Value, json};
 
@@ -66,12 +66,11 @@ pub(crate) fn siblings_json(message: MessageId, siblings: &[MessageId]) -> Value
     json!({ "index": index, "count": ids.len().max(1), "ids": ids })
 }
 
-/// A message with what stands around it.
-pub(crate) fn message_json(message: &Message, around: &Around) -> Value {
+/// A message with what stands around it; `html` is an answer's.
+pub(crate) fn message_json(message: &Message, around: &Around, html: Option<&str>) -> Value {
     let alone = [message.id];
     let siblings = around.siblings.get(&message.id).map_or(alone.as_slice(), Vec::as_slice);
     let files = around.files.get(&message.id).map_or(&[][..], Vec::as_slice);
-    let html = (message.role == MessageRole::Assistant).then(|| render(message.text.expose()));
     json!({
         "id": message.id.to_string(), "parent": message.parent.map(|m| m.to_string()), "role": message.role.as_str(),
         "text": message.text.expose(), "reasoning": message.reasoning.as_ref().map(Sensitive::expose), "html": html,

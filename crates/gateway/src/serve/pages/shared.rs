@@ -9,6 +9,7 @@ use rempart_domain::UnixSeconds;
 use rempart_web::{MessageState, SharedView, Speaker, TurnRow};
 
 use super::{page, with_page};
+use crate::serve::rendered::{Source, render_page};
 use crate::serve::sessions::own_session;
 use crate::serve::share::{SharedMessage, read_share};
 use crate::serve::{Answer, Call};
@@ -16,11 +17,19 @@ use crate::serve::{Answer, Call};
 /// `GET /s/{token}`.
 pub async fn shared(call: Call, Path(token): Path<String>) -> Answer {
     let found = read_share(&call, &token).await?;
-    let rendered: Vec<String> = found.messages.iter().map(html_of).collect();
+    let answers = found.messages.iter();
+    let answers =
+        answers.map(|message| Source { text: (!message.is_question).then(|| message.text.clone()), is_over: true });
+    let rendered = render_page(&call, answers.collect()).await?;
     let view = SharedView {
         title: &found.title,
         created: UnixSeconds(found.shared_ms.div_euclid(1000)),
-        turns: found.messages.iter().zip(&rendered).map(|(message, html)| turn_of(message, html)).collect(),
+        turns: found
+            .messages
+            .iter()
+            .zip(&rendered)
+            .map(|(message, html)| turn_of(message, html.as_deref().unwrap_or("")))
+            .collect(),
     };
     let signed_in = own_session(&call).map(|_| "");
     let mut response = with_page(&call, signed_in, |ctx| page(StatusCode::OK, rempart_web::shared_page(ctx, &view)))?;
@@ -28,10 +37,6 @@ pub async fn shared(call: Call, Path(token): Path<String>) -> Answer {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex, nofollow"));
     Ok(response)
-}
-
-fn html_of(message: &SharedMessage) -> String {
-    if message.is_question { String::new() } else { rempart_web::render::render(&message.text) }
 }
 
 fn turn_of<'a>(message: &'a SharedMessage, html: &'a str) -> TurnRow<'a> {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::refusal::Refusal;
 use crate::serve::{Answer, Call, json, rfc3339, store_refusal};
+use crate::work::Asker;
 use fold::{Needle, Snippet};
 
 /// Longest text to look for, in characters.
@@ -99,7 +100,7 @@ pub async fn search(call: Call, Query(wanted): Query<Wanted>) -> Answer {
         Some(text) => Position::parse(text).ok_or_else(|| Refusal::parameter("cursor", "this is not a cursor"))?,
     };
     let account = call.account()?;
-    let _place = call.gateway.searches.enter(account, call.ctx.band)?;
+    let _permit = call.gateway.work.search.acquire(Asker::of(&call.ctx)).await?;
     let bytes_left = call.gateway.limits.search_bytes;
     let needle = std::sync::Arc::new(needle);
     let mut search =
