@@ -25,6 +25,7 @@ use rempart_engine::Engine;
 use rempart_engine::routing::Engines;
 use rempart_engine::scripted::{AnswerKind, ScriptedEngine, ScriptedOptions};
 use rempart_gateway::{Clock, Gateway, GatewayConfig, Limits, Parts, PostureControl, StandingRules, Tasks, listen};
+use rempart_identity::gate::{ControlLimits, GateState};
 use rempart_identity::{HashPool, HashPoolOptions, HashPrice, Keyring, KnownKeys, Revocations, random};
 use rempart_mail::{MailLimits, Mailer, Route, Sender};
 use rempart_store::{
@@ -104,7 +105,6 @@ fn serve(store: &Store, tasks: &Tasks) -> (String, Http) {
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             site: rempart_web::Site::default(),
-            registration: GateLevel::Open,
             standing: StandingRules::default(),
             session_days: 30,
             pdf_reader: Vec::new(),
@@ -117,11 +117,14 @@ fn serve(store: &Store, tasks: &Tasks) -> (String, Http) {
         revocations,
         known_keys: KnownKeys::default(),
         hash_pool: HashPool::new(HashPoolOptions { price, ..HashPoolOptions::default() }).unwrap(),
+        gate: GateState::new(ControlLimits::default(), Some(GateLevel::Open)),
+        registration_pool: HashPool::new(HashPoolOptions { price, workers: 1, ..HashPoolOptions::default() }).unwrap(),
         store: store.clone(),
         engines: Arc::new(Engines::new(engines, BTreeMap::new(), "script-1")),
         mailer,
         tasks: tasks.clone(),
-    });
+    })
+    .unwrap();
     gateway.listen(vec![listener], None);
     (url, Client::builder(TokioExecutor::new()).build(HttpConnector::new()))
 }

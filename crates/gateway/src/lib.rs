@@ -14,6 +14,7 @@ mod cors;
 pub mod ctx;
 mod discard;
 mod door;
+mod gate;
 mod health;
 pub mod identify;
 pub mod limits;
@@ -44,11 +45,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rempart_admission::cohort::Cohorts;
-use rempart_domain::{GateLevel, RequestId};
+use rempart_domain::RequestId;
 use rempart_engine::routing::Engines;
 use rempart_identity::factor::Passkeys;
+use rempart_identity::gate::GateState;
 use rempart_identity::sign_in::SignInGuard;
-use rempart_identity::{HashPool, Keyring, KnownKeys, Revocations};
+use rempart_identity::{HashPool, IdentityError, Keyring, KnownKeys, Revocations};
 use rempart_mail::Mailer;
 use rempart_store::Store;
 use tokio::net::TcpListener;
@@ -88,8 +90,6 @@ pub struct GatewayConfig {
     pub trusted_proxies: Vec<Network>,
     /// `[site]`.
     pub site: rempart_web::Site,
-    /// Whether newcomers may register: `Open` or `Closed` until the gate is built.
-    pub registration: GateLevel,
     /// How standing is earned.
     pub standing: StandingRules,
     /// Days a session lasts.
@@ -118,6 +118,10 @@ pub struct Parts {
     pub hash_pool: HashPool,
     /// The declared state, as it was when the last process ended.
     pub posture: Arc<PostureControl>,
+    /// The gate's level, shared with operators' commands.
+    pub gate: Arc<GateState>,
+    /// Hashes newcomers' passwords, and nothing else.
+    pub registration_pool: HashPool,
     /// Accounts, keys, conversations, usage.
     pub store: Store,
     /// What generates.
@@ -155,6 +159,7 @@ pub struct Gateway {
     pub(crate) passkey_answers: serve::factors::passkeys::TakenAnswers,
     /// Requests for a mailed link that are being looked up.
     pub(crate) mail_requests: Arc<Semaphore>,
+    pub(crate) gate: gate::Gate,
     pub(crate) store: Store,
     pub(crate) engines: Arc<Engines>,
     pub(crate) mailer: Mailer,
@@ -204,22 +209,14 @@ impl std::fmt::Debug for Gateway {
 
 impl Gateway {
     /// Joins the parts and starts the housekeeping tasks; nothing listens yet.
+    ///
+    /// # Errors
+    /// The system gives no thread or no random bytes.
     #[allow(clippy::too_many_lines, reason = "a line for each part of the gateway, and nothing else")]
-    pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts {
-            config,
-            limits,
-            clock,
-            keyring,
-            revocations,
-            known_keys,
-            hash_pool,
-            posture,
-            store,
-            engines,
-            mailer,
-            tasks,
-        } = parts;
+    pub fn new(parts: Parts) -> Result<Arc<Self>, IdentityError> {
+        let Parts { config, limits, clock, keyring, revocations, known_keys, hash_pool, posture, .. } = parts;
+        let Parts { gate, registration_pool, store, engines, mailer, tasks, .. } = parts;
+        let gate = gate::Gate::new(gate, registration_pool, Arc::clone(&posture), &keyring, &limits)?;
         let metrics = Arc::new(Metrics::new());
         let as_usize = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         let tally: Arc<pressure::Tally> = Arc::default();
@@ -276,6 +273,7 @@ impl Gateway {
             tally,
             known_keys,
             hash_pool,
+            gate,
             store,
             engines,
             mailer,
@@ -287,12 +285,17 @@ impl Gateway {
             lanes,
         });
         upkeep::start(&gateway);
-        gateway
+        Ok(gateway)
     }
 
     /// Takes over from the store what budgets have been spent of; called before [`Gateway::listen`].
     pub async fn restore_budgets(&self) -> Result<(), rempart_store::StoreError> {
         self.metering.restore(&self.store).await
+    }
+
+    /// Takes the registration line over that the last process left; called before [`Gateway::listen`].
+    pub async fn restore_gate(&self) -> Result<(), rempart_store::StoreError> {
+        gate::restore_queue(self).await
     }
 
     /// Starts accepting on every listener; returns at once.

@@ -146,6 +146,15 @@ limits! {
     mail_links_per_network = 10, "mailed links that one network may ask for in an hour before it pays work";
     mail_requests = 64, "requests for a mailed link that are looked up at once";
     passkey_answers = 65536, "answers of passkeys that are remembered, so that none is taken twice";
+    registrations_per_minute = 240, "registrations let through in a minute on a quiet day; less while members are short of room";
+    gate_queue_len = 16384, "places in the registration line that are remembered";
+    gate_turn_ms = 600_000, "time in which somebody who was let in may register";
+    sign_in_places_per_minute = 60, "turns in a minute for unknown devices that sign in and cannot solve a challenge";
+    invites_per_member = 5, "invitations of one member in 30 days";
+    invite_lasts_s = 1_209_600, "time in which an invitation may be used";
+    challenge_pool = 2048, "challenges made beforehand";
+    challenge_cpu_percent = 5, "part of a core that makes challenges beforehand";
+    challenge_lasts_s = 240, "time in which a challenge may be solved";
     drain_ms = 30000, "time for what is in flight to end when the platform stops";
 }
 

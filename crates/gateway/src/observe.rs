@@ -226,7 +226,7 @@ impl Drop for Watch {
 }
 
 /// splitmix64's finaliser: every bit of the key and the source reaches every bit of the tag.
-const fn mix(mut z: u64) -> u64 {
+pub(crate) const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

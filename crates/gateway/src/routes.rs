@@ -82,7 +82,14 @@ pub enum Handler {
     Model,
     Balance,
     Register,
+    Challenge,
     Gate,
+    SetGate,
+    InvitesPage,
+    InvitesForm,
+    CreateInvite,
+    ListInvites,
+    RevokeInvite,
     SignIn,
     SignOut,
     ListDevices,
@@ -219,6 +226,7 @@ table! {
     Public GET "/user/balance" Key Read DeepSeek None Balance;
     Public POST "/api/v1/registrations" Open Door OpenAi Form Register;
     Public GET "/api/v1/gate" Open Light OpenAi None Gate;
+    Public GET "/api/v1/challenge" Open Door OpenAi None Challenge;
     Public POST "/api/v1/sessions" Open Door OpenAi Form SignIn;
     Public GET "/api/v1/sessions" Session Read OpenAi None ListSessions;
     Public DELETE "/api/v1/sessions" Session Write OpenAi None EndSessions;
@@ -246,6 +254,11 @@ table! {
     Public POST "/api/v1/keys" Session Write OpenAi Form CreateKey;
     Public GET "/api/v1/keys" Session Read OpenAi None ListKeys;
     Public DELETE "/api/v1/keys/{id}" Session Write OpenAi None RevokeKey;
+    Public GET "/account/invites" Session Page Page None InvitesPage;
+    Public POST "/account/invites" Session Write Page Form InvitesForm;
+    Public POST "/api/v1/invites" Session Write OpenAi Form CreateInvite;
+    Public GET "/api/v1/invites" Session Read OpenAi None ListInvites;
+    Public DELETE "/api/v1/invites/{id}" Session Write OpenAi None RevokeInvite;
     Public GET "/api/v1/usage" SessionOrKey Read OpenAi None Usage;
     Public POST "/api/v1/conversations" Session Write OpenAi Api CreateConversation;
     Public GET "/api/v1/conversations" Session Read OpenAi None ListConversations;
@@ -308,6 +321,9 @@ table! {
     Console GET "/api/journal" Console Console OpenAi None ConsoleJournal;
     Console GET "/api/posture" Console Console OpenAi None ConsolePosture;
     Console POST "/api/posture" Console Console OpenAi Form SetPosture;
+    Console GET "/api/v1/challenge" Open Door OpenAi None Challenge;
+    Console GET "/api/gate" Console Console OpenAi None Gate;
+    Console POST "/api/gate" Console Console OpenAi Form SetGate;
     Console GET "/healthz" Open Light OpenAi None Health;
     Console GET "/readyz" Open Light OpenAi None Ready;
     Console GET "/static/{*path}" Open Light Page None Asset;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rempart_domain::{Sensitive, Standing};
+use rempart_identity::gate::Purpose;
 use rempart_store::Progress;
 
 use crate::Gateway;
@@ -37,6 +38,8 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
             gateway.generations.forget_old(rempart_domain::Millis(gateway.limits.generation_parked_ms));
         }),
     );
+    gateway.tasks.spawn("gate", crate::gate::run(Arc::clone(gateway)));
+    gateway.tasks.spawn("waiting line", crate::gate::keep_queue(Arc::clone(gateway)));
     let checkpointing = Arc::clone(gateway);
     gateway.tasks.spawn("checkpoint", async move {
         let stop = checkpointing.tasks.stopping();
@@ -136,7 +139,13 @@ pub(crate) fn set_gauges(gateway: &Gateway) {
         #[allow(clippy::cast_precision_loss, reason = "a queue's length")]
         metrics.set_gauge("rempart_queue_len", &labels, queued as f64);
     }
-    metrics.set_gauge("rempart_gate_level", &[], gateway.config.registration as u8 as f64);
+    for purpose in [Purpose::Registration, Purpose::SignIn] {
+        let labels =
+            [("resource", format!("{}-line", purpose.as_str())), ("band", Standing::Visitor.as_str().to_owned())];
+        #[allow(clippy::cast_precision_loss, reason = "a queue's length")]
+        metrics.set_gauge("rempart_queue_len", &labels, gateway.gate.line(purpose).len() as f64);
+    }
+    metrics.set_gauge("rempart_gate_level", &[], gateway.gate.level() as u8 as f64);
     metrics.set_gauge("rempart_posture", &[], f64::from(gateway.posture.level() as u8));
     #[allow(clippy::cast_precision_loss, reason = "a number of accounts")]
     metrics.set_gauge("rempart_demoted_accounts", &[], gateway.revocations.demoted_len() as f64);

@@ -42,6 +42,7 @@ pub(crate) struct Keys {
     pub(crate) api_key: PreKeyed,
     lookup: PreKeyed,
     form: PreKeyed,
+    challenge: PreKeyed,
 }
 
 impl Keys {
@@ -55,6 +56,7 @@ impl Keys {
             api_key: derive(&file.root, b"rempart/1/api-key")?,
             lookup: derive(&file.root, b"rempart/1/look-up")?,
             form: derive(&file.root, b"rempart/1/form")?,
+            challenge: derive(&file.root, b"rempart/1/challenge")?,
         })
     }
 
@@ -136,6 +138,12 @@ impl Keyring {
     pub fn name_tag(&self, name: &str) -> u32 {
         let [a, b, c, d, ..] = self.lookup_hash("device name", &name.trim().to_lowercase());
         u32::from_le_bytes([a, b, c, d])
+    }
+
+    /// The two secrets that seal challenges and their keys, as the texts that ALTCHA's library takes.
+    pub(crate) fn challenge_secrets(&self) -> [String; 2] {
+        let keys = self.keys.load();
+        [b"seal".as_slice(), b"key"].map(|use_of| URL_SAFE_NO_PAD.encode(tag(&keys.challenge, use_of)))
     }
 
     /// The token that a session's forms carry against cross-site requests: 22 characters, bound to the session, stored nowhere.

@@ -9,6 +9,7 @@ mod base62;
 mod credential;
 mod error;
 pub mod factor;
+pub mod gate;
 mod key_file;
 mod keyring;
 mod known_keys;

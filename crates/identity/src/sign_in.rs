@@ -214,6 +214,20 @@ impl SignInGuard {
         is_often || self.is_spraying()
     }
 
+    /// True if any unknown device of that network would pay work, whichever the account: what a form asks for beforehand. Counts nothing.
+    pub fn asks_work(&self, now: Millis, network: u64) -> bool {
+        let key = self.network_key(network);
+        let wrong = u64::from(self.lock().networks.taken(now, key));
+        self.is_spraying() || wrong >= self.limits.free_wrong_per_network
+    }
+
+    /// The same for a mailed link.
+    pub fn asks_work_for_mail(&self, now: Millis, network: u64) -> bool {
+        let key = self.hash.hash_one(("mail", network));
+        let wait = self.lock().mails.wait_of(now, key);
+        self.is_spraying() || wait > Millis(0)
+    }
+
     /// Takes one try of a second factor's code.
     pub fn take_code(&self, now: Millis, account: AccountId, is_known_device: bool) -> Result<(), Millis> {
         let key = self.hash.hash_one(("code", account.bits(), is_known_device));

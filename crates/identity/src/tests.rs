@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod api_key;
+mod gate_challenge;
+mod gate_control;
+mod gate_queue;
 mod keyring;
 mod line;
 mod password;

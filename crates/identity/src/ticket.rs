@@ -41,6 +41,8 @@ pub enum TicketKind {
     SignIn = 3,
     /// A place in the registration queue. `session` is its number.
     Registration = 4,
+    /// An invitation to register. `session` is its number, `account` who invites.
+    Invite = 5,
     /// The password was right, the second factor is still asked for. `session` is unused.
     HalfSignIn = 6,
 }
@@ -52,6 +54,7 @@ impl TicketKind {
             2 => Some(Self::Device),
             3 => Some(Self::SignIn),
             4 => Some(Self::Registration),
+            5 => Some(Self::Invite),
             6 => Some(Self::HalfSignIn),
             _ => None,
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{account, bench, drill, engine, key, model, posture, read_pdf};
+use crate::commands::{account, bench, drill, engine, gate, invite, key, model, posture, read_pdf};
 
 /// A generative-AI platform that keeps serving its members while it is under attack.
 #[derive(Debug, Parser)]
@@ -56,6 +56,15 @@ pub(crate) enum Command {
     Key(key::Key),
     /// The declared state of the system
     Posture(PostureArgs),
+    /// How hard it is to register
+    Gate {
+        /// What to do with it
+        #[command(subcommand)]
+        command: Option<gate::Gate>,
+    },
+    /// Invitations to register
+    #[command(subcommand)]
+    Invite(invite::Invite),
     /// Language models on this machine
     #[command(subcommand)]
     Model(model::Model),

@@ -6,14 +6,15 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rempart_domain::{Millis, Secret};
+use rempart_domain::{GateLevel, Millis, Secret};
 use rempart_gateway::{Clock, PostureControl};
+use rempart_identity::gate::{ControlLimits, GateState, OVERRIDE_SETTING, Override};
 use rempart_identity::{
     AccountFacts, Earned, HashError, HashLane, HashPool, HashPoolOptions, Keyring, KnownKey, KnownKeys, Revocations,
 };
 use rempart_store::{KeyRecord, MasterKey, Store, StoreError, StoreOptions, StoreUrl};
 
-use crate::config::{Config, PlatformLimits};
+use crate::config::{Config, PlatformLimits, RegistrationLevel};
 use crate::folder::DataFolder;
 use crate::outcome::Failure;
 
@@ -33,6 +34,8 @@ pub(crate) struct Platform {
     pub(crate) clock: Arc<Clock>,
     /// Hashes passwords that an operator gives.
     pub(crate) hash_pool: OperatorPool,
+    /// The registration gate's level.
+    pub(crate) gate: Arc<GateState>,
     /// `limits.keys_per_account`.
     pub(crate) keys_per_account: u64,
     /// How people reach the platform, without a slash at its end.
@@ -74,8 +77,10 @@ impl Platform {
         let (clock, revocations) = (Arc::new(Clock::start()), Arc::new(Revocations::default()));
         let posture = PostureControl::new(Arc::clone(&revocations));
         posture.load(&store, clock.seconds()).await.map_err(|error| store_failure(&error))?;
+        let gate = gate(config, &store, &clock).await?;
         Ok(Self {
             store,
+            gate,
             keyring,
             revocations,
             posture,
@@ -106,6 +111,34 @@ impl Platform {
         let keys = self.store.load_keys(limit).await.map_err(|error| store_failure(&error))?;
         keys.into_iter().filter_map(known_key).for_each(|key| self.known_keys.insert(key));
         Ok(())
+    }
+}
+
+/// The gate as configured, with what an operator set by hand over it.
+async fn gate(config: &Config, store: &Store, clock: &Clock) -> Result<Arc<GateState>, Failure> {
+    let gateway = &config.limits.gateway;
+    #[allow(clippy::cast_precision_loss, reason = "limits stay far below 2^53")]
+    let limits = ControlLimits {
+        rate_max: gateway.registrations_per_minute as f64 / 60.0,
+        newcomers_share_max: 100_u64.saturating_sub(gateway.members_share_percent) as f64 / 100.0,
+        has_mail: config.mail_is_given,
+        ..ControlLimits::default()
+    };
+    let gate = GateState::new(limits, fixed_level(config.registration.level));
+    let by_hand = store.get_setting(OVERRIDE_SETTING).await.map_err(|error| store_failure(&error))?;
+    gate.set_override(by_hand.as_deref().and_then(Override::parse), clock.seconds());
+    Ok(gate)
+}
+
+/// `None` is auto.
+const fn fixed_level(level: RegistrationLevel) -> Option<GateLevel> {
+    match level {
+        RegistrationLevel::Auto => None,
+        RegistrationLevel::Open => Some(GateLevel::Open),
+        RegistrationLevel::Challenge => Some(GateLevel::Challenge),
+        RegistrationLevel::Verified => Some(GateLevel::Verified),
+        RegistrationLevel::Queue => Some(GateLevel::Queue),
+        RegistrationLevel::Closed => Some(GateLevel::Closed),
     }
 }
 
@@ -165,7 +198,19 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
     }
 }
 
-/// The pool behind sign-in and registration.
+/// The pool for newcomers' passwords: one thread, whatever is configured.
+pub(crate) fn registration_pool(limits: &PlatformLimits) -> Result<HashPool, Failure> {
+    let options = HashPoolOptions {
+        workers: 1,
+        unknown_running_max: 1,
+        queue_len_max: usize::try_from(limits.hash_queue_len).unwrap_or(usize::MAX),
+        deadline: Millis(limits.hash_deadline_ms),
+        ..HashPoolOptions::default()
+    };
+    HashPool::new(options).map_err(|error| Failure::internal("hashing threads", &error))
+}
+
+/// The pool behind sign-in.
 pub(crate) fn hash_pool(limits: &PlatformLimits) -> Result<HashPool, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = match usize::try_from(limits.hash_workers).unwrap_or(usize::MAX) {

@@ -23,7 +23,7 @@ use crate::lane::{DEADLINE_BULK, Lane};
 use crate::{Store, StoreError, migrate, open};
 
 /// Every table but `migration`, in an order that references allow.
-pub(crate) const TABLES: [&str; 18] = [
+pub(crate) const TABLES: [&str; 19] = [
     "meta",
     "setting",
     "account",
@@ -35,6 +35,7 @@ pub(crate) const TABLES: [&str; 18] = [
     "device",
     "factor",
     "recovery_code",
+    "invite",
     "conversation",
     "message",
     "file",

@@ -22,6 +22,7 @@ mod file;
 mod health;
 mod holding;
 mod import;
+mod invite;
 mod key;
 mod lane;
 mod link;
@@ -33,6 +34,7 @@ mod options;
 mod preferences;
 #[doc(hidden)]
 pub mod queries;
+mod registration;
 mod scan;
 mod seal;
 mod session;
@@ -58,12 +60,14 @@ pub use factor::{Factor, FactorKind, NewFactor};
 pub use file::{File, FileKind, NewFile};
 pub use holding::Holding;
 pub use import::{ImportReport, NewAccountWithKeys};
+pub use invite::{Invite, NewInvite};
 pub use key::{KeyRecord, NewKey};
 pub use link::{Link, LinkPurpose};
 pub use master_key::MasterKey;
 pub use message::{Message, MessageRole, MessageStatus, NewMessage, Progress};
 pub use options::{HoldingLimits, StoreOptions, StoreUrl};
 pub use preferences::{PreferenceChange, Preferences};
+pub use registration::Registration;
 pub use scan::{ScanBatch, ScanCursor, Scanned};
 pub use session::{NewSession, Session};
 pub use share::{NewShare, Share};
@@ -165,7 +169,12 @@ impl Store {
     /// minute or so.
     pub async fn sweep(&self, now: UnixSeconds) -> Result<u64, StoreError> {
         let mut removed = 0_u64;
-        for sql in [queries::SESSION_DELETE_EXPIRED, queries::LINK_DELETE_EXPIRED, queries::DEVICE_DELETE_EXPIRED] {
+        for sql in [
+            queries::SESSION_DELETE_EXPIRED,
+            queries::LINK_DELETE_EXPIRED,
+            queries::DEVICE_DELETE_EXPIRED,
+            queries::INVITE_DELETE_EXPIRED,
+        ] {
             loop {
                 let rows = self.write(Lane::Other, move |c| {
                     Box::pin(async move { c.execute(sql, args![now.0, SWEEP_ROWS_MAX]).await })

@@ -36,6 +36,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_standing_earned"),
     migration!(3, "0003_chat"),
     migration!(4, "0004_factors"),
+    migration!(5, "0005_invites"),
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)";

@@ -97,6 +97,8 @@ pub(crate) struct AssetUrls {
     pub(crate) answer: String,
     pub(crate) mark: String,
     pub(crate) icons: String,
+    pub(crate) solve: String,
+    pub(crate) solve_worker: String,
     /// The chat's modules, the one that begins first: the page asks for all of them at once.
     pub(crate) chat_scripts: [String; 6],
 }
@@ -108,6 +110,8 @@ pub(crate) static ASSET_URLS: LazyLock<AssetUrls> = LazyLock::new(|| AssetUrls {
     answer: url("answer.css"),
     mark: url("mark.svg"),
     icons: url("icons.svg"),
+    solve: url("solve.js"),
+    solve_worker: url("solve-worker.js"),
     chat_scripts: ["chat.js", "api.js", "composer.js", "history.js", "stream.js", "turns.js"].map(url),
 });
 

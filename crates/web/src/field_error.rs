@@ -60,6 +60,16 @@ pub enum FieldError {
     PasswordWrong,
     /// No mail address.
     Email,
+    /// None was given, and one must be confirmed.
+    EmailRequired,
+    /// Of a provider whose mail is thrown away.
+    EmailDisposable,
+    /// A challenge is to be solved first, or the one that was shown did not hold.
+    Challenge,
+    /// A place in the line that is over or for another name.
+    Ticket,
+    /// An invitation that was used, taken back, or is over.
+    Invite,
     /// Name or password wrong; never says which.
     InvalidCredentials,
     /// A code of a second factor that is not right.
@@ -85,11 +95,17 @@ impl FieldError {
             Self::NameLength | Self::NameCharacters | Self::NameTaken | Self::KeyName => Field::Name,
             Self::PasswordLength | Self::PasswordWeak | Self::PasswordWrong => Field::Password,
             Self::NewPasswordLength | Self::NewPasswordWeak => Field::NewPassword,
-            Self::Email => Field::Email,
+            Self::Email | Self::EmailRequired | Self::EmailDisposable => Field::Email,
             Self::KeyExpires => Field::Expires,
             Self::CodeWrong => Field::Code,
             Self::TimeZone => Field::TimeZone,
-            Self::InvalidCredentials | Self::KeysFull | Self::FormExpired | Self::Reason(_) => Field::Form,
+            Self::Challenge
+            | Self::Ticket
+            | Self::Invite
+            | Self::InvalidCredentials
+            | Self::KeysFull
+            | Self::FormExpired
+            | Self::Reason(_) => Field::Form,
         }
     }
 
@@ -103,6 +119,11 @@ impl FieldError {
             Self::PasswordWeak | Self::NewPasswordWeak => "error-password-weak",
             Self::PasswordWrong => "error-password-wrong",
             Self::Email => "error-email",
+            Self::EmailRequired => "error-email-required",
+            Self::EmailDisposable => "error-email-disposable",
+            Self::Challenge => "error-challenge",
+            Self::Ticket => "error-ticket",
+            Self::Invite => "error-invite",
             Self::InvalidCredentials => "error-invalid-credentials",
             Self::CodeWrong => "error-code",
             Self::KeyName => "error-key-name",

@@ -27,7 +27,7 @@ pub use mail::{MailLink, MailText, MailTopic, mail_text};
 pub use pages::security::{confirm_page, recover_page, reset_page, second_step_page, security_page};
 pub use pages::{
     account_page, chat_page, console_home_page, console_refusal_page, console_sign_in_page, first_run_page, home_page,
-    refusal_page, register_page, shared_page, sign_in_page, status_page,
+    invites_page, refusal_page, register_page, shared_page, sign_in_page, status_page, waiting_page,
 };
 pub use theme::{THEME_COOKIE, Theme};
 pub use view::account::{
@@ -38,6 +38,10 @@ pub use view::chat::{
     conversation_path,
 };
 pub use view::console::{ConsoleView, EngineRow, FirstRunView};
+pub use view::gate::{
+    ChallengePurpose, ChallengeView, InviteRow, InvitesView, MailedView, RegisterGate, RegisterIntro, WaitView,
+    WaitingView,
+};
 pub use view::history::{ConversationRow, HistoryView};
 pub use view::public::{RefusalView, ServiceState, StatusView};
 pub use view::security::{

@@ -10,6 +10,7 @@ use crate::view::account::{AccountAction, AccountNotice, AccountView, Preference
 use crate::view::chart::UsageChart;
 use crate::view::chat::{ChatView, HomeView, MessageState, SharedView, Speaker};
 use crate::view::console::{ConsoleView, FirstRunView};
+use crate::view::gate::{InvitesView, RegisterIntro, WaitingView};
 use crate::view::public::{RefusalView, ServiceState, StatusView};
 use crate::words::{Words, message, reason_key};
 use crate::{Field, FieldError, LOCALE_PARAM, Locale, PageCtx, Theme};
@@ -22,20 +23,20 @@ struct Frame<'a> {
     urls: &'static AssetUrls,
     /// The console is another place: other navigation, no way to the chat.
     is_console: bool,
-    /// Query parameters that the language links must not lose: a one-time link, where to go afterwards. Empty ones are left out.
-    kept: [(&'static str, &'a str); 2],
+    /// Query parameters that the language links must not lose: a one-time link, a place in a line, where to go afterwards. Empty ones are left out.
+    kept: [(&'static str, &'a str); 3],
 }
 
 impl<'a> Frame<'a> {
     fn public(ctx: &'a PageCtx<'a>) -> Self {
-        Self { ctx, w: Words::new(ctx.locale), urls: &ASSET_URLS, is_console: false, kept: [("", ""); 2] }
+        Self { ctx, w: Words::new(ctx.locale), urls: &ASSET_URLS, is_console: false, kept: [("", ""); 3] }
     }
 
     fn console(ctx: &'a PageCtx<'a>) -> Self {
         Self { is_console: true, ..Self::public(ctx) }
     }
 
-    fn keeping(self, kept: [(&'static str, &'a str); 2]) -> Self {
+    fn keeping(self, kept: [(&'static str, &'a str); 3]) -> Self {
         Self { kept, ..self }
     }
 
@@ -90,6 +91,27 @@ impl<'a> Frame<'a> {
     /// A reason's text; `part` is nothing, `.meaning` or `.action`.
     fn reason_text(&self, reason: &ReasonCode, part: &str) -> String {
         self.w.t(&format!("{}{part}", reason_key(*reason)))
+    }
+
+    /// What a registration form says first.
+    fn register_intro(&self, intro: &RegisterIntro) -> String {
+        self.w.t(match intro {
+            RegisterIntro::Open => "register-intro",
+            RegisterIntro::Verified => "gate-intro-verified",
+            RegisterIntro::Queue => "gate-intro-queue",
+            RegisterIntro::Turn { lasts_s } => return self.w.with("gate-intro-turn", "span", self.w.span(lasts_s)),
+            RegisterIntro::Confirmed => "gate-intro-confirmed",
+            RegisterIntro::Invited => "gate-intro-invited",
+        })
+    }
+
+    /// A place in the line, and about how long.
+    fn place(&self, position: &u64, eta_s: &Option<u64>) -> String {
+        let time = match eta_s {
+            Some(eta_s) => self.w.with("wait-time", "span", self.w.span(eta_s)),
+            None => self.w.t("wait-time-unknown"),
+        };
+        self.w.place(*position, time)
     }
 
     /// How long to wait, in words.
@@ -253,7 +275,7 @@ macro_rules! page {
     };
 }
 
-page!('a, /** `/register`. */ register_page, RegisterTemplate, "register.html", RegisterView<'a>, public);
+page!('a, /** `/account/invites`. */ invites_page, InvitesTemplate, "invites.html", InvitesView<'a>, public);
 page!('a, /** `/account`. */ account_page, AccountTemplate, "account.html", AccountView<'a>, public);
 page!('a, /** `/` for visitors: what this is. */ home_page, HomeTemplate, "home.html", HomeView, public);
 page!('a, /** The chat: a conversation, or the place to begin one. */ chat_page, ChatTemplate, "chat.html", ChatView<'a>, public);
@@ -272,8 +294,44 @@ struct SignInTemplate<'a> {
 impl<'a> SignInTemplate<'a> {
     fn new(p: Frame<'a>, view: &'a SignInView<'a>) -> Self {
         let next = if view.has_next() { view.next } else { "" };
-        Self { p: p.keeping([("link", view.link.unwrap_or_default()), ("next", next)]), view }
+        let kept = match view.link {
+            Some(link) => [("link", link), ("next", next), ("", "")],
+            None if view.ticket.is_empty() => [("next", next), ("", ""), ("", "")],
+            None => [("ticket", view.ticket), ("name", view.name), ("next", next)],
+        };
+        Self { p: p.keeping(kept), view }
     }
+}
+
+#[derive(Template)]
+#[template(path = "register.html")]
+struct RegisterTemplate<'a> {
+    p: Frame<'a>,
+    view: &'a RegisterView<'a>,
+}
+
+/// `/register`.
+pub fn register_page<'a>(ctx: &'a PageCtx<'a>, view: &'a RegisterView<'a>) -> String {
+    let name = if view.gate.ticket.is_empty() { "" } else { view.name };
+    let kept = [("ticket", view.gate.ticket), ("name", name), ("invite", view.gate.invite)];
+    html(&RegisterTemplate { p: Frame::public(ctx).keeping(kept), view })
+}
+
+#[derive(Template)]
+#[template(path = "waiting.html")]
+struct WaitingTemplate<'a> {
+    p: Frame<'a>,
+    view: &'a WaitingView<'a>,
+}
+
+/// Somebody's place in a line, or word of a letter.
+pub fn waiting_page<'a>(ctx: &'a PageCtx<'a>, is_console: bool, view: &'a WaitingView<'a>) -> String {
+    let p = if is_console { Frame::console(ctx) } else { Frame::public(ctx) };
+    let (ticket, name) = match view.mailed {
+        Some(mailed) => (mailed.ticket, mailed.name),
+        None => (view.ticket, view.name),
+    };
+    html(&WaitingTemplate { p: p.keeping([("ticket", ticket), ("name", name), ("", "")]), view })
 }
 
 /// `/sign-in`.
@@ -295,7 +353,7 @@ struct FirstRunTemplate<'a> {
 
 /// The console's `/first-run`.
 pub fn first_run_page<'a>(ctx: &'a PageCtx<'a>, view: &'a FirstRunView<'a>) -> String {
-    let p = Frame::console(ctx).keeping([("link", view.link.unwrap_or_default()), ("", "")]);
+    let p = Frame::console(ctx).keeping([("link", view.link.unwrap_or_default()), ("", ""), ("", "")]);
     html(&FirstRunTemplate { p, view })
 }
 

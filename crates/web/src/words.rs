@@ -52,6 +52,17 @@ impl Words {
         self.look_up(key, &[("count", FluentValue::from(*count)), ("number", FluentValue::from(number))])
     }
 
+    /// A place in a line, and about how long.
+    pub(crate) fn place(&self, position: u64, time: String) -> String {
+        let number = number(self.locale, position);
+        let values = [
+            ("position", FluentValue::from(position)),
+            ("number", FluentValue::from(number)),
+            ("time", FluentValue::from(time)),
+        ];
+        self.look_up("wait-place", &values)
+    }
+
     /// A whole number, grouped.
     pub(crate) fn number(&self, value: &u64) -> String {
         number(self.locale, *value)

@@ -1,13 +1,13 @@
-//! Registration, the account itself, and what its forms share.
+//! The account itself, and what its forms share.
 //!
 //! What must stay true: nothing that a stranger orders hashes before it was admitted by the pool's unknown lane; passwords are wrapped in
 //! `Secret` from the first line on; what cannot be undone asks for the password again, and for a second factor where one is set.
 
 use bytes::Bytes;
 use http::StatusCode;
-use rempart_domain::{AccountName, GateLevel, ReasonCode, Role, Secret, Sensitive, Standing};
+use rempart_domain::{ReasonCode, Secret, Sensitive};
 use rempart_identity::{HashError, HashLane, PasswordError, check_password, is_weak_for};
-use rempart_store::{Account, NewAccount, StoreError};
+use rempart_store::Account;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,87 +21,6 @@ use crate::serve::{Answer, Call, json, no_content, rfc3339, store_refusal, to_th
 
 /// Longest e-mail address, in bytes (RFC 5321).
 const EMAIL_BYTES_MAX: usize = 254;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Registration {
-    name: String,
-    password: String,
-    #[serde(default)]
-    email: Option<String>,
-    #[serde(default)]
-    locale: Option<String>,
-    /// Read when the gate is built; a client that sends them is not refused.
-    #[serde(default, rename = "challenge")]
-    _challenge: Option<String>,
-    #[serde(default, rename = "ticket")]
-    _ticket: Option<String>,
-    #[serde(default, rename = "invite")]
-    _invite: Option<String>,
-}
-
-/// What somebody who registers tells.
-#[derive(Debug)]
-pub struct Newcomer {
-    /// The handle.
-    pub name: String,
-    /// The password.
-    pub password: Secret<String>,
-    /// An address, if given.
-    pub email: Option<Sensitive<String>>,
-    /// `zh`, `en` or `fr`.
-    pub locale: Option<String>,
-}
-
-/// `POST /api/v1/registrations`.
-pub async fn register(call: Call, body: Bytes) -> Answer {
-    let asked: Registration = parse(&body)?;
-    let newcomer = Newcomer {
-        name: asked.name,
-        password: Secret::new(asked.password),
-        email: asked.email.filter(|e| !e.is_empty()).map(Sensitive::new),
-        locale: asked.locale,
-    };
-    let signed_in = register_newcomer(&call, newcomer).await?;
-    answer_signed_in(&signed_in, false)
-}
-
-/// Makes the account and its first session. Checks cost nothing, then the hash under its permit, then one write.
-pub async fn register_newcomer(call: &Call, newcomer: Newcomer) -> Result<SignedIn, Refusal> {
-    let gateway = &call.gateway;
-    if gateway.config.registration == GateLevel::Closed {
-        return Err(ReasonCode::RegistrationClosed.into());
-    }
-    let name = AccountName::parse(&newcomer.name).map_err(|e| Refusal::parameter("name", e.to_string()))?;
-    check_new_password("password", newcomer.password.expose(), name.as_str())?;
-    if let Some(email) = &newcomer.email {
-        check_email(email.expose())?;
-    }
-    let locale = newcomer.locale.and_then(|l| rempart_web::Locale::parse(&l)).map(|l| l.as_str().to_owned());
-    let hash = gateway.hash_pool.hash(HashLane::Unknown, newcomer.password).await.map_err(hash_refusal)?;
-    let id = rempart_identity::random::account_id().map_err(|_| ReasonCode::Internal)?;
-    let account = NewAccount {
-        id,
-        name: name.clone(),
-        standing: Standing::Newcomer,
-        role: Role::None,
-        created: gateway.clock.date(),
-        email: newcomer.email,
-        password_hash: Some(hash),
-        locale,
-    };
-    let (standing, role, created_day) = (account.standing, account.role, account.created.day());
-    gateway.store.create_account(account).await.map_err(|e| match e {
-        StoreError::NameTaken => Refusal { param: Some("name".into()), ..ReasonCode::NameTaken.into() },
-        other => store_refusal(&other),
-    })?;
-    let proof = Proof::Registration;
-    open_session(
-        call,
-        &Opening { account: id, name, standing, role, created_day, epoch: 0, proof, has_second_factor: false },
-    )
-    .await
-}
 
 /// `GET /api/v1/account`.
 pub async fn me(call: Call) -> Answer {

@@ -5,13 +5,15 @@ use http::StatusCode;
 use rempart_domain::{AccountName, GateLevel, ReasonCode, Role, Secret, Standing};
 use rempart_identity::HashLane;
 use rempart_store::{LinkPurpose, NewAccount, StoreError};
-use rempart_web::{ConsoleView, EngineRow, FirstRunView, ServiceState, SignInView};
+use rempart_web::{ConsoleView, EngineRow, FirstRunView, ServiceState};
 use serde_json::json;
 
 use crate::observe::Outcome;
 use crate::refusal::Refusal;
 use crate::serve::accounts::{check_new_password, hash_refusal};
-use crate::serve::pages::{denied_answer, field_error, fields, page, see_other, try_sign_in, with_page, with_retry};
+use crate::serve::pages::{
+    denied_answer, field_error, fields, page, see_other, sign_in_answer, take_place, try_sign_in, with_page, with_retry,
+};
 use crate::serve::public::{status_of, text};
 use crate::serve::sessions::{Denied, Opening, Proof, add_cookies, open_session};
 use crate::serve::{Answer, Call, json, rfc3339, store_refusal};
@@ -90,7 +92,7 @@ pub async fn home(call: Call) -> Answer {
         version: gateway.config.version,
         uptime_s: gateway.uptime().as_secs(),
         posture: gateway.posture.level(),
-        gate: gateway.config.registration,
+        gate: gateway.gate.level(),
         storage: status_of(gateway).storage,
         served_per_min: figures.served,
         refused_per_min: figures.refused,
@@ -123,7 +125,7 @@ pub async fn status(call: Call) -> Answer {
             })
         })
         .collect();
-    let level: GateLevel = gateway.config.registration;
+    let level: GateLevel = gateway.gate.level();
     json(
         StatusCode::OK,
         &json!({
@@ -255,15 +257,15 @@ async fn make_operator(call: &Call, link: &str, name: &str, password: Secret<Str
 
 /// `GET /sign-in` of the console; `?link=…` is a one-time address of `rempart account link`.
 pub async fn sign_in(call: Call) -> Answer {
-    let link = query_link(&call);
-    let has_passkeys = call.gateway.passkeys.is_some();
-    let view = SignInView { name: "", error: None, next: "/", link: link.as_deref(), has_passkeys };
-    with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::console_sign_in_page(ctx, &view)))
+    sign_in_answer(&call, "/")
 }
 
 /// `POST /sign-in` of the console: operators only. Who has no second factor yet sets one first, and sees nothing else before.
 pub async fn sign_in_form(call: Call, body: Bytes) -> Answer {
     let form = fields(&body)?;
+    if !form.get("wait").is_empty() {
+        return take_place(&call, &form, "/");
+    }
     match try_sign_in(&call, &form).await {
         Ok(signed_in) if signed_in.role == Role::Operator => {
             let mut response = see_other(if signed_in.is_strong { "/" } else { "/security" })?;

@@ -14,13 +14,16 @@ pub mod drive;
 pub mod export;
 pub mod factors;
 pub mod files;
+pub mod gate;
 pub mod generation;
+pub mod invites;
 pub mod keys;
 pub mod pages;
 pub(crate) mod places;
 pub mod posture;
 pub mod preferences;
 pub mod public;
+pub mod registration;
 pub mod registry;
 pub(crate) mod rendered;
 pub mod search;
@@ -132,8 +135,15 @@ handlers! {
     Models => api::models,
     Model => api::model,
     Balance => api::balance,
-    Register => accounts::register,
-    Gate => public::gate,
+    Register => registration::register,
+    Challenge => gate::challenge,
+    Gate => gate::show,
+    SetGate => gate::set,
+    InvitesPage => invites::page_show,
+    InvitesForm => invites::page_form,
+    CreateInvite => invites::create,
+    ListInvites => invites::list,
+    RevokeInvite => invites::revoke,
     SignIn => sessions::sign_in,
     SignOut => sessions::sign_out,
     ListSessions => sessions::list_sessions,
@@ -184,8 +194,8 @@ handlers! {
     ConversationPage => pages::conversation,
     ConversationForm => pages::conversation_form,
     SharedPage => pages::shared,
-    RegisterPage => pages::register,
-    RegisterForm => pages::register_form,
+    RegisterPage => registration::page_show,
+    RegisterForm => registration::page_form,
     SignInPage => pages::sign_in,
     SignInForm => pages::sign_in_form,
     SignOutForm => pages::sign_out_form,

@@ -16,20 +16,6 @@ use crate::serve::{Answer, Call, json, rfc3339};
 /// The API's description; a test holds it against the table of routes.
 const OPENAPI: &str = include_str!("../openapi.json");
 
-/// `GET /api/v1/gate`.
-pub async fn gate(call: Call) -> Answer {
-    json(
-        StatusCode::OK,
-        &json!({
-            "level": call.gateway.config.registration.as_str(),
-            "source": "manual",
-            "until": null,
-            "rate_per_s": null,
-            "queue": { "length": 0, "eta_s": 0 },
-        }),
-    )
-}
-
 /// What works, measured now.
 pub fn status_of(gateway: &Gateway) -> StatusView {
     let storage = match gateway.store.health() {
@@ -45,7 +31,7 @@ pub fn status_of(gateway: &Gateway) -> StatusView {
     } else {
         ServiceState::Down
     };
-    let registration = match (gateway.config.registration, storage) {
+    let registration = match (gateway.gate.level(), storage) {
         (GateLevel::Closed, _) => ServiceState::Limited,
         (_, ServiceState::Works) => ServiceState::Works,
         _ => ServiceState::Down,
@@ -55,7 +41,7 @@ pub fn status_of(gateway: &Gateway) -> StatusView {
         checked: gateway.clock.seconds(),
         sign_in,
         registration,
-        gate: gateway.config.registration,
+        gate: gateway.gate.level(),
         answers,
         storage,
         posture: gateway.posture.level(),

@@ -31,7 +31,7 @@ async fn bad_registrations_name_the_field() {
 
 #[tokio::test]
 async fn closed_registration_says_so_and_sign_in_still_works() {
-    let world = World::with(Setup { registration: GateLevel::Closed, ..Setup::default() }).await;
+    let world = World::with(Setup { registration: Some(GateLevel::Closed), ..Setup::default() }).await;
     let body = json!({ "name": "ada", "password": PASSWORD });
     let answer = world.call(Method::POST, "/api/v1/registrations", Credential::None, Some(body.clone())).await;
     answer.assert_refused(403, "registration_closed");

@@ -18,6 +18,7 @@ mod chat;
 mod endings;
 mod factors;
 mod first;
+mod gate;
 mod hostile;
 mod keeping;
 mod listener;

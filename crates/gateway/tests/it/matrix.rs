@@ -5,9 +5,11 @@
 use futures_util::future::join_all;
 use http::{Method, Request, header};
 use http_body_util::Full;
+use rempart_domain::UnixSeconds;
 use rempart_gateway::Limits;
 use rempart_gateway::ctx::Side;
 use rempart_gateway::routes::{Access, BodyLimit, Dialect, Route, TABLE};
+use rempart_store::NewInvite;
 use serde_json::{Value, json};
 
 use crate::chat::{begin, event_of};
@@ -24,6 +26,7 @@ struct Ids {
     key: String,
     session: String,
     device: String,
+    invite: String,
     share: String,
 }
 
@@ -41,7 +44,13 @@ async fn make_all(world: &World, ada: &str) -> Ids {
     let sessions = world.call(Method::GET, "/api/v1/sessions", Credential::Cookie(ada), None).await.json();
     let devices = world.call(Method::GET, "/api/v1/devices", Credential::Cookie(ada), None).await.json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let me = world.call(Method::GET, "/api/v1/account", Credential::Cookie(ada), None).await.json();
+    let (created, expires) = (UnixSeconds(0), UnixSeconds(i64::from(u32::MAX)));
+    let inviter = Some(text(&me["account"]["id"]).parse().unwrap());
+    let invite = NewInvite { id: 7, inviter, created, expires, budget: None };
+    assert!(world.store.create_invite(invite).await.unwrap());
     Ids {
+        invite: format!("i_{:016x}", 7),
         conversation,
         question: text(&accepted["message"]),
         answer: text(&accepted["answer"]),
@@ -69,6 +78,7 @@ fn path_of(pattern: &str, ids: &Ids) -> Option<String> {
         ("/api/v1/keys/", &ids.key),
         ("/api/v1/sessions/", &ids.session),
         ("/api/v1/devices/", &ids.device),
+        ("/api/v1/invites/", &ids.invite),
     ];
     let (_, id) = id
         .iter()

@@ -5,12 +5,155 @@ use rempart_domain::{Standing, UnixSeconds};
 use rempart_gateway::Limits;
 use serde_json::json;
 
+use crate::gate::solved_for;
 use crate::world::{Answer, Credential, PASSWORD, Setup, World};
 
+/// Signs in, and solves the challenge that is asked for, if one is.
 async fn sign_in(world: &World, name: &str, password: &str, cookie: Option<&str>) -> Answer {
-    let body = json!({ "name": name, "password": password });
+    let answer = try_sign_in(world, name, password, cookie, None).await;
+    if answer.status != 403 {
+        return answer;
+    }
+    answer.assert_refused(403, "challenge_required");
+    let challenge = solved_for(world, "sign-in").await;
+    try_sign_in(world, name, password, cookie, Some(&challenge)).await
+}
+
+async fn try_sign_in(
+    world: &World,
+    name: &str,
+    password: &str,
+    cookie: Option<&str>,
+    challenge: Option<&str>,
+) -> Answer {
+    let body = json!({ "name": name, "password": password, "challenge": challenge });
     let credential = cookie.map_or(Credential::None, Credential::Cookie);
     world.call(Method::POST, "/api/v1/sessions", credential, Some(body)).await
+}
+
+/// Guesses until unknown devices pay for that account.
+async fn guess(world: &World, name: &str) {
+    for n in 0..3 {
+        try_sign_in(world, name, &format!("wrong guess {n}"), None, None)
+            .await
+            .assert_refused(401, "invalid_credentials");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_device_pays_a_challenge_for_sign_in_and_no_other() {
+    let world = World::hasty().await;
+    let (_, device) = register_device(&world, "victim").await;
+    guess(&world, "victim").await;
+    let ask = async |challenge: Option<&str>| try_sign_in(&world, "victim", PASSWORD, None, challenge).await;
+    ask(None).await.assert_refused(403, "challenge_required");
+    let other = solved_for(&world, "registration").await;
+    ask(Some(&other)).await.assert_refused(403, "challenge_required");
+    let challenge = solved_for(&world, "sign-in").await;
+    let cookie = Some(device.as_str());
+    assert_eq!(try_sign_in(&world, "victim", PASSWORD, cookie, None).await.status, 201, "a known device pays nothing");
+    assert_eq!(ask(Some(&challenge)).await.status, 201);
+    guess(&world, "victim").await;
+    ask(Some(&challenge)).await.assert_refused(403, "challenge_required");
+}
+
+#[tokio::test]
+async fn the_form_of_sign_in_carries_a_challenge_when_one_is_asked_for() {
+    let world = World::hasty().await;
+    let (_, device) = register_device(&world, "victim").await;
+    let carries = |answer: &Answer| answer.text().contains("data-challenge=\"/api/v1/challenge?for=sign-in\"");
+    assert!(!carries(&world.page("/sign-in").await), "not on a quiet day");
+    guess(&world, "victim").await;
+    assert!(!carries(&world.page("/sign-in").await), "nobody typed a name yet");
+    let form = format!("name=victim&password={}", PASSWORD.replace(' ', "+"));
+    let asked = world.form("/sign-in", &form).await;
+    assert!(asked.status == 403 && carries(&asked), "{}", asked.text());
+    assert!(asked.text().contains("value=\"victim\"") && asked.text().contains("A small computation comes first."));
+    let challenge = solved_for(&world, "sign-in").await.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let made = world.form("/sign-in", &format!("{form}&challenge={challenge}")).await;
+    assert_eq!((made.status.as_u16(), made.header("location")), (303, "/"), "{}", made.text());
+    for n in 0..8 {
+        try_sign_in(&world, &format!("nobody{n}"), PASSWORD, None, None).await;
+    }
+    assert!(carries(&world.page("/sign-in").await), "the whole network is asked");
+    let known = world.call(Method::GET, "/sign-in", Credential::Cookie(&device), None).await;
+    assert!(!carries(&known), "a known device is not");
+    let console = world.console(Method::GET, "/api/v1/challenge?for=sign-in", None, None).await;
+    assert_eq!(console.status, 200, "operators' forms find it too");
+}
+
+#[tokio::test]
+async fn without_script_an_unknown_device_waits_in_a_line_and_signs_in() {
+    let world = World::hasty().await;
+    register_device(&world, "victim").await;
+    guess(&world, "victim").await;
+    let asked = world.form("/sign-in", "name=victim&password=whatever").await;
+    assert!(asked.text().contains("name=\"wait\""), "{}", asked.text());
+    let taken = world.form("/sign-in", "name=Victim&password=&wait=yes&next=%2Faccount").await;
+    assert_eq!(taken.status, 303, "{}", taken.text());
+    let link = taken.header("location").to_owned();
+    assert!(link.starts_with("/sign-in?ticket=") && link.ends_with("&name=Victim&next=/account"), "{link}");
+    let mut page = world.page(&link).await;
+    while page.status == 202 {
+        assert!(page.text().contains("http-equiv=\"refresh\""), "{}", page.text());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        page = world.page(&link).await;
+    }
+    assert!(page.text().contains("name=\"ticket\"") && page.text().contains("It is your turn"), "{}", page.text());
+    assert!(!page.text().contains("data-challenge"));
+    let ticket = link.split("ticket=").nth(1).unwrap().split('&').next().unwrap();
+    let form = async |name: &str, password: &str| {
+        let body = format!("name={name}&password={}&ticket={ticket}", password.replace(' ', "+"));
+        world.form("/sign-in", &body).await
+    };
+    guess(&world, "other").await;
+    assert_eq!(form("other", PASSWORD).await.status, 400, "it is for one name");
+    let registers =
+        world.form("/register", &format!("name=victim2&ticket={ticket}&password=correct+horse+battery")).await;
+    assert_eq!(registers.status, 400, "and for one line");
+    let wrong = form("victim", "not this one").await;
+    assert!(wrong.status == 401 && wrong.text().contains("name=\"ticket\""), "{}", wrong.text());
+    let made = form("victim", PASSWORD).await;
+    assert_eq!(made.status, 303, "{}", made.text());
+    assert!(!made.cookie("rmp_device").is_empty());
+    guess(&world, "victim").await;
+    let again = form("victim", PASSWORD).await;
+    assert!(again.status == 400 && again.text().contains("name=\"wait\""), "a place is good once");
+}
+
+#[tokio::test]
+async fn a_mailed_link_costs_work_when_a_network_asks_often_and_nothing_for_who_is_signed_in() {
+    let limits = Limits { mail_links_per_network: 1, refusal_hold_ms: 1, ..Limits::default() };
+    let world = World::with(Setup { limits, ..Setup::default() }).await;
+    let (session, _) = register_device(&world, "ada").await;
+    assert_eq!(world.form("/recover", "who=ada&for=sign-in").await.status, 200);
+    let page = world.page("/recover").await;
+    assert!(page.text().contains("data-challenge"), "it says so beforehand");
+    let asked = world.form("/recover", "who=ada&for=sign-in").await;
+    assert!(asked.status == 403 && asked.text().contains("value=\"ada\""), "{}", asked.text());
+    let body = |challenge: Option<String>| json!({ "who": "ada", "for": "sign-in", "challenge": challenge });
+    let ask =
+        async |challenge| world.call(Method::POST, "/api/v1/recovery", Credential::None, Some(body(challenge))).await;
+    ask(None).await.assert_refused(403, "challenge_required");
+    assert_eq!(ask(Some(solved_for(&world, "sign-in").await)).await.status, 202);
+    let taken = world.form("/recover", "who=ada&wait=yes").await;
+    let link = taken.header("location").to_owned();
+    assert!(taken.status == 303 && !link.contains("ada"), "{link}");
+    let mut page = world.page(&link).await;
+    while page.status == 202 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        page = world.page(&link).await;
+    }
+    let ticket = link.split("ticket=").nth(1).unwrap();
+    let sent = world.form("/recover", &format!("who=ada&for=reset&ticket={ticket}")).await;
+    assert_eq!(sent.status, 200, "{}", sent.text());
+    let security = world.call(Method::GET, "/security", Credential::Cookie(&session), None).await;
+    let csrf = security.text().split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let mut request = world.request(Method::POST, "/security", Credential::Cookie(&session), None);
+    *request.body_mut() = http_body_util::Full::new(format!("csrf={csrf}&action=confirm_session").into());
+    request.headers_mut().insert(header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap());
+    let confirmed = world.send(request).await;
+    assert!(confirmed.status.as_u16() < 400, "{} {}", confirmed.status, confirmed.text());
 }
 
 /// Registers; the device cookie of it.

@@ -15,6 +15,7 @@ use rempart_engine::Engine;
 use rempart_engine::routing::Engines;
 use rempart_engine::scripted::{AnswerKind, ScriptedEngine, ScriptedOptions};
 use rempart_gateway::{Clock, Gateway, GatewayConfig, Limits, Parts, PostureControl, StandingRules, Tasks, listen};
+use rempart_identity::gate::{ControlLimits, GateState};
 use rempart_identity::{HashPool, HashPoolOptions, HashPrice, Keyring, KnownKeys, Revocations};
 use rempart_mail::{MailLimits, Mailer, Route, Sender};
 use rempart_store::{MasterKey, Store, StoreOptions, StoreUrl};
@@ -40,7 +41,10 @@ pub struct World {
 
 pub struct Setup {
     pub limits: Limits,
-    pub registration: GateLevel,
+    /// Whether mail leaves, and addresses can be confirmed.
+    pub has_mail: bool,
+    /// `None` is auto.
+    pub registration: Option<GateLevel>,
     pub engine: ScriptedOptions,
     pub cors_origins: Vec<String>,
     pub mail: MailLimits,
@@ -52,7 +56,8 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            registration: GateLevel::Open,
+            has_mail: true,
+            registration: Some(GateLevel::Open),
             engine: engine_options(8, 100_000),
             cors_origins: Vec::new(),
             mail: MailLimits::default(),
@@ -86,7 +91,7 @@ impl World {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, gate) = (tempfile::tempdir().unwrap(), gate_of(&setup));
         let master = MasterKey::load_or_create(&dir.path().join("keys/master.key")).unwrap();
         let options = StoreOptions::new(StoreUrl::Sqlite(dir.path().join("rempart.db")), master);
         let store = Store::open(StoreOptions { holding: setup.limits.holding(), ..options }).await.unwrap();
@@ -107,7 +112,7 @@ impl World {
         std::fs::create_dir(&mails).unwrap();
         let route = Route::Outbox { folder: mails.clone(), files_max: 1000 };
         let sender = Sender::new("Test", "rempart@localhost").unwrap();
-        let mailer = Mailer::new(route, sender, setup.mail, true).unwrap();
+        let mailer = Mailer::new(route, sender, setup.mail, setup.has_mail).unwrap();
         tasks.spawn("mail", mailer.clone().run(tasks.stopping()));
         let gateway = Gateway::new(Parts {
             config: GatewayConfig {
@@ -115,7 +120,6 @@ impl World {
                 cors_origins: setup.cors_origins,
                 trusted_proxies: Vec::new(),
                 site: rempart_web::Site::default(),
-                registration: setup.registration,
                 standing: StandingRules::default(),
                 session_days: 30,
                 pdf_reader: Vec::new(),
@@ -128,11 +132,14 @@ impl World {
             known_keys: KnownKeys::default(),
             hash_pool: HashPool::new(HashPoolOptions { price, ..HashPoolOptions::default() }).unwrap(),
             posture: Arc::clone(&posture),
+            gate,
+            registration_pool: HashPool::new(HashPoolOptions { price, ..HashPoolOptions::default() }).unwrap(),
             store: store.clone(),
             engines: Arc::new(Engines::new(engines, BTreeMap::new(), "script-1")),
             mailer,
             tasks: tasks.clone(),
-        });
+        })
+        .unwrap();
         gateway.listen(vec![listener], Some(console));
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
         Self {
@@ -226,6 +233,13 @@ impl World {
     pub async fn chat(&self, key: &str, text: &str) -> Answer {
         self.call(Method::POST, "/v1/chat/completions", Credential::Key(key), Some(chat_body(text, false))).await
     }
+}
+
+fn gate_of(setup: &Setup) -> Arc<GateState> {
+    #[allow(clippy::cast_precision_loss, reason = "small in tests")]
+    let rate_max = setup.limits.registrations_per_minute as f64 / 60.0;
+    let limits = ControlLimits { rate_max, has_mail: setup.has_mail, ..ControlLimits::default() };
+    GateState::new(limits, setup.registration)
 }
 
 impl Drop for World {

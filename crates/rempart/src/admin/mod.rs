@@ -6,6 +6,7 @@
 
 mod account;
 mod door;
+mod gate;
 mod import;
 mod key;
 mod posture;
@@ -90,6 +91,20 @@ pub(crate) enum Command {
         /// For so many seconds.
         for_s: Option<i64>,
     },
+    /// The registration gate.
+    GateShow,
+    /// Sets the gate's level, or gives it back to configuration.
+    GateSet {
+        /// A level; `None` gives it back.
+        level: Option<String>,
+        /// For so many seconds.
+        for_s: Option<i64>,
+    },
+    /// Makes an invitation, an operator's: good at a closed gate too.
+    InviteCreate {
+        /// For so many seconds.
+        for_s: i64,
+    },
     /// Writes a copy of the store.
     Backup {
         /// An absolute path where nothing is yet.
@@ -167,6 +182,8 @@ pub(crate) enum Reply {
     },
     /// The posture in force.
     Posture(posture::PostureRow),
+    /// The registration gate.
+    Gate(GateRow),
     /// It was not done.
     Refused {
         /// Which exit code it is worth.
@@ -210,6 +227,23 @@ pub(crate) struct AccountRow {
     pub(crate) has_password: bool,
     /// Days of good use.
     pub(crate) good_days: u16,
+}
+
+/// The gate as commands show it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct GateRow {
+    /// What newcomers must show.
+    pub(crate) level: String,
+    /// `auto` or `manual`.
+    pub(crate) source: String,
+    /// RFC 3339.
+    pub(crate) until: Option<String>,
+    /// Registrations a second.
+    pub(crate) rate_per_s: f64,
+    /// Who waits.
+    pub(crate) queue_len: u64,
+    /// How long somebody would who came now.
+    pub(crate) eta_s: u64,
 }
 
 /// An account that an import made.
@@ -311,6 +345,9 @@ async fn dispatch(platform: &Platform, command: Command) -> Result<Reply, AdminE
         Command::KeyRevoke { id } => key::revoke(platform, &id).await,
         Command::PostureShow => Ok(posture::show(platform)),
         Command::PostureSet { level, for_s } => posture::set(platform, level, for_s).await,
+        Command::InviteCreate { for_s } => gate::invite(platform, for_s).await,
+        Command::GateShow => Ok(gate::show(platform)),
+        Command::GateSet { level, for_s } => gate::set(platform, level, for_s).await,
         Command::Backup { to } => {
             if !to.is_absolute() || to.exists() {
                 return Err(AdminError::refuse(format!("{} is there already, or is no absolute path", to.display())));

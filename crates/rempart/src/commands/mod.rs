@@ -8,6 +8,8 @@ pub(crate) mod check_config;
 pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod engine;
+pub(crate) mod gate;
+pub(crate) mod invite;
 pub(crate) mod key;
 pub(crate) mod migrate;
 pub(crate) mod model;
@@ -55,6 +57,8 @@ pub(crate) fn run(globals: &Globals, command: Command) -> Result<ExitCode, Failu
         Command::Backup(args) => done(on_runtime(backup::back_up(globals, args))),
         Command::Restore(args) => done(on_runtime(backup::restore(globals, args))),
         Command::Account(args) => on_runtime(account::run(globals, args)),
+        Command::Gate { command } => done(on_runtime(gate::run(globals, command))),
+        Command::Invite(args) => done(on_runtime(invite::run(globals, args))),
         Command::Key(args) => done(on_runtime(key::run(globals, args))),
         Command::Posture(args) => done(on_runtime(posture::run(globals, args.what))),
         Command::Model(args) => on_runtime(model::run(globals, args)),

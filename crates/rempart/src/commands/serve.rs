@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rempart_domain::{GateLevel, UnixSeconds};
+use rempart_domain::UnixSeconds;
 use rempart_gateway::{Gateway, GatewayConfig, Parts, StandingRules, Tasks, listen, starting};
 use rempart_identity::random;
 use rempart_mail::Mailer;
@@ -19,11 +19,11 @@ use tokio::net::TcpListener;
 use super::Scene;
 use crate::admin;
 use crate::cli::{Globals, Serve};
-use crate::config::{Config, PUBLIC_URL_DEFAULT, RegistrationLevel};
+use crate::config::{Config, PUBLIC_URL_DEFAULT};
 use crate::engines::{self, Fleet};
 use crate::folder::{DataFolder, RunFile};
 use crate::outcome::{Failure, say, tell};
-use crate::platform::{Platform, hash_pool, store_failure};
+use crate::platform::{Platform, hash_pool, registration_pool, store_failure};
 use crate::signals::Signals;
 
 /// The program's version.
@@ -118,9 +118,11 @@ async fn open(
     let platform = Arc::new(platform);
     let fleet = engines::build(config)?;
     let mailer = crate::mail::mailer(config, folder, &ports.public_url)?;
-    let gateway = Gateway::new(parts(config, &platform, &fleet, ports, tasks, mailer.clone())?);
+    let gateway = Gateway::new(parts(config, &platform, &fleet, ports, tasks, mailer.clone())?)
+        .map_err(|error| Failure::internal("gateway", &error))?;
     tasks.spawn("mail", mailer.run(tasks.stopping()));
     gateway.restore_budgets().await.map_err(|error| store_failure(&error))?;
+    gateway.restore_gate().await.map_err(|error| store_failure(&error))?;
     let control = admin::listen(folder)?;
     tasks.spawn("control socket", admin::serve(control, Arc::clone(&platform), tasks.stopping()));
     tasks.spawn("sweep", sweep(Arc::clone(&platform), tasks.stopping()));
@@ -197,10 +199,6 @@ fn parts(
                 terms_url: config.site.terms_url.clone(),
                 privacy_url: config.site.privacy_url.clone(),
             },
-            registration: match config.registration.level {
-                RegistrationLevel::Closed => GateLevel::Closed,
-                _ => GateLevel::Open,
-            },
             standing: StandingRules {
                 member_after_days: u32::from(config.standing.member_after_days),
                 member_after_good_days: u32::from(config.standing.member_after_good_days),
@@ -216,6 +214,8 @@ fn parts(
         known_keys: platform.known_keys.clone(),
         hash_pool: hash_pool(&config.limits.platform)?,
         posture: Arc::clone(&platform.posture),
+        gate: Arc::clone(&platform.gate),
+        registration_pool: registration_pool(&config.limits.platform)?,
         store: platform.store.clone(),
         engines: Arc::clone(&fleet.engines),
         mailer,

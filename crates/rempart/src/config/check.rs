@@ -24,7 +24,7 @@ pub(super) fn finish(config: &mut Config, sources: &Sources, errors: &mut Vec<Co
     check_server(config, errors);
     check_site(config, errors);
     check_store(config, errors);
-    check_registration(config.registration.level, errors);
+    check_registration(config, errors);
     check_mail::check_mail(config, errors);
     check_standing(config, errors);
     check_models(config, errors);
@@ -211,12 +211,9 @@ fn is_local_host(host: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn check_registration(level: RegistrationLevel, errors: &mut Vec<ConfigError>) {
-    if !matches!(level, RegistrationLevel::Auto | RegistrationLevel::Open | RegistrationLevel::Closed) {
-        errors.push(ConfigError::new(
-            "registration.level",
-            "this level is not built yet: use \"auto\", \"open\" or \"closed\"",
-        ));
+fn check_registration(config: &Config, errors: &mut Vec<ConfigError>) {
+    if config.registration.level == RegistrationLevel::Verified && !config.mail_is_given {
+        errors.push(ConfigError::new("registration.level", "\"verified\" needs [mail]: nobody can confirm an address"));
     }
 }
 

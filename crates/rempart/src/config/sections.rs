@@ -137,7 +137,8 @@ section! {
 section! {
     /// Who may register.
     RegistrationSection {
-        /// "auto" (open on a quiet day), "open" or "closed". The levels between are not built yet.
+        /// "auto" (as hard as members' room asks for), or always "open", "challenge" (a small computation in the browser), "verified" (then
+        /// a confirmed mail address; needs [mail]), "queue" (then the waiting line) or "closed" (operators' invitations only).
         level: RegistrationLevel = RegistrationLevel::Auto,
     }
 }

@@ -139,7 +139,7 @@ fn a_secret_file_is_read_and_never_shown() {
 #[test]
 fn what_is_not_built_is_refused_instead_of_ignored() {
     for (text, part) in [
-        ("[registration]\nlevel = \"queue\"\n", "registration.level"),
+        ("[registration]\nlevel = \"verified\"\n", "registration.level"),
         ("[store]\nshared = \"redis://127.0.0.1\"\n", "store.shared"),
     ] {
         assert!(errors_of(text, &[])[0].contains(part), "{part}");

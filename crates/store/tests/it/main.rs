@@ -10,6 +10,7 @@ mod conversations;
 mod crash;
 mod factors;
 mod fixture;
+mod invites;
 mod outages;
 mod records;
 mod scale;

@@ -2,6 +2,7 @@
 
 use rempart_domain::{Day, Standing, UnixSeconds};
 
+use crate::view::gate::{ChallengeView, RegisterGate};
 use crate::{FieldError, Locale, Theme};
 
 /// `/register`: fields `name`, `password`, `email`.
@@ -15,6 +16,8 @@ pub struct RegisterView<'a> {
     pub error: Option<FieldError>,
     /// False: registration is closed, the page says so and shows no form.
     pub is_open: bool,
+    /// What the gate asks for.
+    pub gate: RegisterGate<'a>,
 }
 
 /// `/sign-in`: fields `name`, `password`, and hidden `next` when set.
@@ -31,6 +34,10 @@ pub struct SignInView<'a> {
     pub link: Option<&'a str>,
     /// Passkeys can be used at this address.
     pub has_passkeys: bool,
+    /// A challenge to solve.
+    pub challenge: Option<ChallengeView<'a>>,
+    /// A place in the line whose turn it is, or empty.
+    pub ticket: &'a str,
 }
 
 /// What a form on `/account` asks for: its hidden field `action`.

@@ -3,6 +3,7 @@
 use rempart_domain::{Day, UnixSeconds};
 
 use crate::FieldError;
+use crate::view::gate::ChallengeView;
 
 /// What a form on `/security` asks for: its hidden field `action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,8 +170,10 @@ pub struct RecoverView<'a> {
     pub is_sent: bool,
     /// Mail really leaves.
     pub mail_leaves: bool,
-    /// A challenge is asked for.
-    pub needs_work: bool,
+    /// A challenge to solve.
+    pub challenge: Option<ChallengeView<'a>>,
+    /// A place in the line whose turn it is, or empty.
+    pub ticket: &'a str,
 }
 
 /// `/reset` and `/confirm`: a mailed link that is used by a button.

@@ -197,12 +197,15 @@ fn conversations_stand_under_the_day_of_their_last_message() {
 }
 
 #[test]
-fn choosing_a_language_does_not_lose_a_one_time_link() {
+fn choosing_a_language_loses_neither_a_one_time_link_nor_a_place_in_a_line() {
     for (name, html) in all(Locale::En) {
         let is_kept = |what: &str| html.contains(&format!("?lang=fr&amp;{what}\""));
         match name {
             "console-first-run" | "sign-in-link" => assert!(is_kept("link=0nce"), "{name}"),
             "sign-in-wrong" => assert!(is_kept("next=%2Faccount"), "{name}"),
+            "register-invited" => assert!(is_kept("invite=1nvite"), "{name}"),
+            "register-turn" | "sign-in-turn" => assert!(is_kept("ticket=p1ace&amp;name=lin.mei"), "{name}"),
+            _ if name.starts_with("wait-") => assert!(is_kept("ticket=p1ace&amp;name=lin.mei"), "{name}"),
             // The chat's language is chosen on the account's page.
             _ if html.contains("class=\"app\"") => {}
             _ => assert!(html.contains("?lang=fr\""), "{name}"),

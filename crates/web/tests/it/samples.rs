@@ -4,13 +4,14 @@ use rempart_domain::{
     ConversationId, Day, GateLevel, GenerationId, MessageId, Posture, ReasonCode, Standing, UnixSeconds,
 };
 use rempart_web::{
-    AccountAction, AccountNotice, AccountView, AskError, ChatView, ConsoleView, ConversationHead, ConversationRow,
-    DeviceRow, EngineRow, FactorRow, FieldError, FirstRunView, FoundView, HistoryView, HitRow, HomeView, KeyRow,
-    LinkView, Locale, MessageState, PageCtx, PreferencesView, RecoverView, RefusalView, RegisterView, SecondStepView,
+    AccountAction, AccountNotice, AccountView, AskError, ChallengePurpose, ChallengeView, ChatView, ConsoleView,
+    ConversationHead, ConversationRow, DeviceRow, EngineRow, FactorRow, FieldError, FirstRunView, FoundView,
+    HistoryView, HitRow, HomeView, InviteRow, InvitesView, KeyRow, LinkView, Locale, MailedView, MessageState, PageCtx,
+    PreferencesView, RecoverView, RefusalView, RegisterGate, RegisterIntro, RegisterView, SecondStepView,
     SecurityAction, SecurityNotice, SecurityView, ServiceState, SessionRow, SharedView, SignInView, Site, Speaker,
-    StatusView, Theme, TotpView, TurnRow, UsageRow, account_page, chat_page, confirm_page, console_home_page,
-    console_sign_in_page, first_run_page, home_page, recover_page, refusal_page, register_page, reset_page,
-    second_step_page, security_page, shared_page, sign_in_page, status_page,
+    StatusView, Theme, TotpView, TurnRow, UsageRow, WaitView, WaitingView, account_page, chat_page, confirm_page,
+    console_home_page, console_sign_in_page, first_run_page, home_page, invites_page, recover_page, refusal_page,
+    register_page, reset_page, second_step_page, security_page, shared_page, sign_in_page, status_page, waiting_page,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_738_011_180);
@@ -33,6 +34,8 @@ pub(crate) fn ctx<'a>(site: &'a Site, locale: Locale, path: &'a str, signed_in: 
 /// Name and HTML of every sample.
 pub(crate) fn all(locale: Locale) -> Vec<(&'static str, String)> {
     let mut pages = public(locale);
+    pages.extend(gate(locale));
+    pages.extend(waiting(locale));
     pages.extend(signed_in(locale));
     pages.extend(security(locale));
     pages.extend(console(locale));
@@ -44,13 +47,13 @@ fn public(locale: Locale) -> Vec<(&'static str, String)> {
     let at = |path| ctx(&site, locale, path, None);
     let register = RegisterView { is_open: true, ..RegisterView::default() };
     let taken =
-        RegisterView { name: "lin.mei", email: "lin@example.org", error: Some(FieldError::NameTaken), is_open: true };
+        RegisterView { name: "lin.mei", email: "lin@example.org", error: Some(FieldError::NameTaken), ..register };
     let wrong = SignInView {
         name: "lin.mei",
         error: Some(FieldError::InvalidCredentials),
         next: "/account",
-        link: None,
         has_passkeys: true,
+        ..SignInView::default()
     };
     let linked = SignInView { link: Some("0nce"), ..SignInView::default() };
     let refusal = |reason, status, retry_after_s| {
@@ -76,6 +79,95 @@ fn public(locale: Locale) -> Vec<(&'static str, String)> {
         ("refusal-not-signed-in", refusal(ReasonCode::NotSignedIn, 401, None)),
         ("status", status_page(&at("/status"), &StatusView { checked: NOW, ..StatusView::default() })),
         ("status-limited", status_page(&at("/status"), &limited)),
+    ]
+}
+
+/// The gate: what a form carries.
+fn gate(locale: Locale) -> Vec<(&'static str, String)> {
+    let site = site();
+    let at = |path| ctx(&site, locale, path, None);
+    let challenge = |purpose| {
+        let url = match purpose {
+            ChallengePurpose::Registration => "/api/v1/challenge?for=registration",
+            _ => "/api/v1/challenge?for=sign-in",
+        };
+        Some(ChallengeView { url, tries_max: 400, purpose })
+    };
+    let with = |gate| RegisterView { name: "lin.mei", is_open: true, gate, ..RegisterView::default() };
+    let plain = RegisterGate::default();
+    let computes = with(RegisterGate { challenge: challenge(ChallengePurpose::Registration), ..plain });
+    let queues = with(RegisterGate {
+        intro: RegisterIntro::Queue,
+        challenge: challenge(ChallengePurpose::Registration),
+        ..plain
+    });
+    let turn =
+        with(RegisterGate { intro: RegisterIntro::Turn { lasts_s: 600 }, ticket: "p1ace", asks_email: true, ..plain });
+    let invited = with(RegisterGate { intro: RegisterIntro::Invited, invite: "1nvite", ..plain });
+    let sign_in = SignInView {
+        name: "lin.mei",
+        error: Some(FieldError::Challenge),
+        challenge: challenge(ChallengePurpose::SignIn),
+        ..SignInView::default()
+    };
+    let sign_in_turn = SignInView { name: "lin.mei", ticket: "p1ace", ..SignInView::default() };
+    let recover =
+        RecoverView { challenge: challenge(ChallengePurpose::Mail), mail_leaves: true, ..RecoverView::default() };
+    vec![
+        ("register-challenge", register_page(&at("/register"), &computes)),
+        ("register-queue", register_page(&at("/register"), &queues)),
+        ("register-turn", register_page(&at("/register"), &turn)),
+        ("register-invited", register_page(&at("/register"), &invited)),
+        ("sign-in-challenge", sign_in_page(&at("/sign-in"), &sign_in)),
+        ("sign-in-turn", sign_in_page(&at("/sign-in"), &sign_in_turn)),
+        ("recover-challenge", recover_page(&at("/recover"), false, &recover)),
+    ]
+}
+
+/// The line, a letter, invitations.
+fn waiting(locale: Locale) -> Vec<(&'static str, String)> {
+    let site = site();
+    let at = |path| ctx(&site, locale, path, None);
+    let wait = |purpose, position, eta_s| WaitingView {
+        purpose,
+        link: "/register?ticket=p1ace&name=lin.mei",
+        ticket: "p1ace",
+        name: "lin.mei",
+        wait: Some(WaitView { position, eta_s, look_after_s: 12 }),
+        mailed: None,
+    };
+    let mailed = MailedView { ticket: "p1ace", name: "lin.mei", email: "lin@example.org", is_too_soon: true };
+    let letter = WaitingView { wait: None, mailed: Some(mailed), ..wait(ChallengePurpose::Registration, 1, None) };
+    let invite = |id, is_used, used_by, is_over| InviteRow {
+        id,
+        created: UnixSeconds(NOW.0 - 86_400),
+        expires: UnixSeconds(NOW.0 + 13 * 86_400),
+        is_used,
+        used_by,
+        is_over,
+    };
+    let invites = InvitesView {
+        rows: vec![
+            invite("i_01", false, "", false),
+            invite("i_02", true, "bob", false),
+            invite("i_03", true, "", false),
+            invite("i_04", false, "", true),
+        ],
+        left: Some(3),
+        new: Some("http://127.0.0.1:8090/register?invite=1nvite"),
+        is_revoked: false,
+    };
+    let own = ctx(&site, locale, "/account/invites", Some("lin.mei"));
+    vec![
+        (
+            "wait-register",
+            waiting_page(&at("/register"), false, &wait(ChallengePurpose::Registration, 42, Some(1_260))),
+        ),
+        ("wait-register-stands", waiting_page(&at("/register"), false, &wait(ChallengePurpose::Registration, 1, None))),
+        ("wait-sign-in", waiting_page(&at("/sign-in"), false, &wait(ChallengePurpose::SignIn, 2, Some(40)))),
+        ("wait-letter", waiting_page(&at("/register"), false, &letter)),
+        ("invites", invites_page(&own, &invites)),
+        ("invites-newcomer", invites_page(&own, &InvitesView::default())),
     ]
 }
 

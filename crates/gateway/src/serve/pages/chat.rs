@@ -60,7 +60,7 @@ fn ask_error(refusal: &Refusal) -> AskError {
 /// `GET /`.
 pub async fn home(call: Call) -> Answer {
     if own_session(&call).is_none() {
-        let view = HomeView { is_open: call.gateway.config.registration != GateLevel::Closed };
+        let view = HomeView { is_open: call.gateway.gate.level() != GateLevel::Closed };
         return with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::home_page(ctx, &view)));
     }
     chat_answer(&call, Shown::default()).await

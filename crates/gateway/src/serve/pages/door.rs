@@ -1,76 +1,83 @@
-//! Registration, sign-in and sign-out as pages: the same doors as the JSON, by forms.
+//! Sign-in and sign-out as pages: the same doors as the JSON, by forms.
 //!
 //! What must stay true: a page says no more than the JSON does (never whether an account exists); what was typed is shown again,
 //! passwords excepted.
 
 use bytes::Bytes;
 use http::StatusCode;
-use rempart_domain::{GateLevel, ReasonCode, Secret, Sensitive};
-use rempart_web::{PageCtx, RegisterView, SignInView};
+use rempart_domain::{Millis, ReasonCode, Secret};
+use rempart_identity::gate::InLine;
+use rempart_web::{ChallengePurpose, FieldError, PageCtx, SignInView};
 
+use super::challenge::{Held, asks_for_place, for_sign_in, plain, waiting_answer};
 use super::{
     Fields, check_form, field_error, fields, is_console, page, query_value, safe_next, second_step, see_other,
     with_page, with_retry,
 };
 use crate::refusal::{Refusal, status};
-use crate::respond::locale_of;
-use crate::serve::accounts::{Newcomer, register_newcomer};
 use crate::serve::sessions::{
-    Credentials, Denied, SignedIn, add_cookies, forget_session_cookie, sign_in_with_half, sign_in_with_link,
+    Credentials, Denied, SignedIn, add_cookies, forget_session_cookie, line, sign_in_with_half, sign_in_with_link,
     sign_in_with_password, sign_out_here,
 };
 use crate::serve::{Answer, Call};
 
-/// `GET /register`.
-pub async fn register(call: Call) -> Answer {
-    let is_open = call.gateway.config.registration != GateLevel::Closed;
-    let view = RegisterView { name: "", email: "", error: None, is_open };
-    with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::register_page(ctx, &view)))
+/// `GET /sign-in`, and `GET /sign-in?link=…`: a one-time address from the operator signs in when its button is pressed.
+pub async fn sign_in(call: Call) -> Answer {
+    let next = query_value(&call, "next").unwrap_or_default();
+    sign_in_answer(&call, safe_next(&next))
 }
 
-/// `POST /register`.
-pub async fn register_form(call: Call, body: Bytes) -> Answer {
-    let form = fields(&body)?;
-    let email = form.get("email").trim();
-    let newcomer = Newcomer {
-        name: form.get("name").trim().to_owned(),
-        password: Secret::new(form.get("password").to_owned()),
-        email: (!email.is_empty()).then(|| Sensitive::new(email.to_owned())),
-        locale: Some(locale_of(&call.head).as_str().to_owned()),
-    };
-    match register_newcomer(&call, newcomer).await {
-        Ok(signed_in) => {
-            let mut response = see_other("/")?;
-            add_cookies(response.headers_mut(), &signed_in.cookies);
-            Ok(response)
+/// The form, or where its sender stands in the line.
+pub(crate) fn sign_in_answer(call: &Call, next: &str) -> Answer {
+    let asked = |name: &str| query_value(call, name).unwrap_or_default();
+    let (name, ticket, link) = (asked("name"), asked("ticket"), query_value(call, "link"));
+    let has_passkeys = call.gateway.passkeys.is_some();
+    let form = SignInView { next, link: link.as_deref(), has_passkeys, ..SignInView::default() };
+    if link.is_some() || ticket.is_empty() {
+        let challenge = if link.is_some() { None } else { for_sign_in(call, false) };
+        return form_answer(call, StatusCode::OK, &SignInView { challenge, ..form });
+    }
+    match line::look(call, &ticket) {
+        Some(InLine::LetIn) => form_answer(call, StatusCode::OK, &SignInView { name: &name, ticket: &ticket, ..form }),
+        Some(InLine::Waits { position, eta }) => {
+            let link = link_of(&ticket, &name, next);
+            let held = Held { link: &link, ticket: &ticket, name: &name, position, eta, is_moving: true };
+            waiting_answer(call, ChallengePurpose::SignIn, held)
         }
-        Err(refusal) => {
-            call.ctx.observation.refused(refusal.reason);
-            let view = RegisterView {
-                name: form.get("name"),
-                email,
-                error: Some(field_error(&refusal)),
-                is_open: refusal.reason != ReasonCode::RegistrationClosed,
-            };
-            let html = |ctx: &PageCtx<'_>| page(status(refusal.reason), rempart_web::register_page(ctx, &view));
-            with_retry(with_page(&call, None, html), &refusal)
+        Some(InLine::Full) => Err(Refusal::from(ReasonCode::Overloaded).retry_after(Millis(30_000))),
+        Some(InLine::Used) | None => {
+            let view =
+                SignInView { name: &name, error: Some(FieldError::Ticket), challenge: for_sign_in(call, true), ..form };
+            form_answer(call, StatusCode::OK, &view)
         }
     }
 }
 
-/// `GET /sign-in`, and `GET /sign-in?link=…`: a one-time address from the operator signs in when its button is pressed.
-pub async fn sign_in(call: Call) -> Answer {
-    let next = query_value(&call, "next").unwrap_or_default();
-    let link = query_value(&call, "link");
-    let has_passkeys = call.gateway.passkeys.is_some();
-    let view = SignInView { name: "", error: None, next: safe_next(&next), link: link.as_deref(), has_passkeys };
-    with_page(&call, None, |ctx| page(StatusCode::OK, rempart_web::sign_in_page(ctx, &view)))
+fn form_answer(call: &Call, status: StatusCode, view: &SignInView<'_>) -> Answer {
+    let html = |ctx: &PageCtx<'_>| {
+        let html = if is_console(call) {
+            rempart_web::console_sign_in_page(ctx, view)
+        } else {
+            rempart_web::sign_in_page(ctx, view)
+        };
+        page(status, html)
+    };
+    with_page(call, None, html)
 }
 
-/// `POST /sign-in`: name and password, or a link, or the half of a sign-in with a code.
+/// The address that keeps a place.
+fn link_of(ticket: &str, name: &str, next: &str) -> String {
+    let link = format!("/sign-in?ticket={}&name={}", plain(ticket), plain(name));
+    if next == "/" { link } else { format!("{link}&next={next}") }
+}
+
+/// `POST /sign-in`: name and password, or a link, or the half of a sign-in with a code, or a name alone that takes a place in the line.
 pub async fn sign_in_form(call: Call, body: Bytes) -> Answer {
     let form = fields(&body)?;
     let next = safe_next(form.get("next"));
+    if asks_for_place(&form) {
+        return take_place(&call, &form, next);
+    }
     match try_sign_in(&call, &form).await {
         Ok(signed_in) => {
             let mut response = see_other(next)?;
@@ -78,6 +85,14 @@ pub async fn sign_in_form(call: Call, body: Bytes) -> Answer {
             Ok(response)
         }
         Err(denied) => denied_answer(&call, &form, &denied, next),
+    }
+}
+
+/// A place in the line for the name of that form.
+pub(crate) fn take_place(call: &Call, form: &Fields, next: &str) -> Answer {
+    match line::take_place(call, form.get("name")) {
+        Ok(ticket) => see_other(&link_of(&ticket, form.get("name").trim(), next)),
+        Err(refusal) => denied_answer(call, form, &Denied::from(refusal), next),
     }
 }
 
@@ -90,12 +105,12 @@ pub(crate) async fn try_sign_in(call: &Call, form: &Fields) -> Result<SignedIn, 
     if !link.is_empty() {
         return sign_in_with_link(call, link).await;
     }
-    let challenge = form.get("challenge");
     let shown = Credentials {
         name: form.get("name").trim().to_owned(),
         password: Secret::new(form.get("password").to_owned()),
         code: None,
-        challenge: (!challenge.is_empty()).then(|| challenge.to_owned()),
+        challenge: form.get("challenge").to_owned(),
+        ticket: form.get("ticket").to_owned(),
     };
     sign_in_with_password(call, shown).await
 }
@@ -111,22 +126,23 @@ pub(crate) fn denied_answer(call: &Call, form: &Fields, denied: &Denied, next: &
         return with_retry(second_step(call, half, next, error), refusal);
     }
     call.ctx.observation.refused(refusal.reason);
+    // A turn is good for some tries; what is over is not shown again.
+    let keeps_turn = matches!(refusal.reason, ReasonCode::InvalidCredentials | ReasonCode::Overloaded);
+    let ticket = if keeps_turn { form.get("ticket") } else { "" };
+    let was_asked = refusal.reason == ReasonCode::ChallengeRequired
+        || !form.get("challenge").is_empty()
+        || !form.get("ticket").is_empty()
+        || asks_for_place(form);
     let view = SignInView {
         name: form.get("name").trim(),
         error: Some(field_error(refusal)),
         next,
         link: None,
         has_passkeys: call.gateway.passkeys.is_some(),
+        ticket,
+        challenge: if ticket.is_empty() { for_sign_in(call, was_asked) } else { None },
     };
-    let html = |ctx: &PageCtx<'_>| {
-        let html = if is_console(call) {
-            rempart_web::console_sign_in_page(ctx, &view)
-        } else {
-            rempart_web::sign_in_page(ctx, &view)
-        };
-        page(status(refusal.reason), html)
-    };
-    with_retry(with_page(call, None, html), refusal)
+    with_retry(form_answer(call, status(refusal.reason), &view), refusal)
 }
 
 /// `POST /sign-out`.

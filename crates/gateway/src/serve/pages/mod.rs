@@ -4,6 +4,7 @@
 //! taken, except passwords.
 
 mod account;
+pub(crate) mod challenge;
 mod chat;
 mod door;
 mod found;
@@ -19,8 +20,8 @@ use rempart_web::{FieldError, PageCtx};
 
 pub use self::account::{account, account_form};
 pub use self::chat::{conversation, conversation_form, home, home_form};
-pub(crate) use self::door::{denied_answer, try_sign_in};
-pub use self::door::{register, register_form, sign_in, sign_in_form, sign_out_form};
+pub(crate) use self::door::{denied_answer, sign_in_answer, take_place, try_sign_in};
+pub use self::door::{sign_in, sign_in_form, sign_out_form};
 pub use self::recover::{confirm, confirm_form, recover, recover_form, reset, reset_form};
 pub(crate) use self::recover::{is_console, second_step};
 pub use self::security::{security, security_form};
@@ -120,7 +121,7 @@ pub fn with_page(call: &Call, signed_in: Option<&str>, render: impl FnOnce(&Page
     Ok(response)
 }
 
-fn check_form(call: &Call, form: &Fields) -> Result<(), Refusal> {
+pub(super) fn check_form(call: &Call, form: &Fields) -> Result<(), Refusal> {
     let session = own_session(call).ok_or(ReasonCode::NotSignedIn)?;
     if call.gateway.keyring.is_form_token(session, form.get("csrf")) {
         Ok(())
@@ -143,6 +144,13 @@ pub fn field_error(refusal: &Refusal) -> FieldError {
             FieldError::NewPasswordWeak
         }
         (ReasonCode::BadParameter, Some("new_password")) => FieldError::NewPasswordLength,
+        (ReasonCode::ChallengeRequired, _) => FieldError::Challenge,
+        (ReasonCode::BadParameter, Some("ticket")) => FieldError::Ticket,
+        (ReasonCode::BadParameter, Some("invite")) => FieldError::Invite,
+        (ReasonCode::BadParameter, Some("email")) if refusal.message.contains("needed") => FieldError::EmailRequired,
+        (ReasonCode::BadParameter, Some("email")) if refusal.message.contains("thrown away") => {
+            FieldError::EmailDisposable
+        }
         (ReasonCode::BadParameter, Some("email")) => FieldError::Email,
         (ReasonCode::BadParameter, Some("expires")) => FieldError::KeyExpires,
         (ReasonCode::BadParameter, Some("time_zone")) => FieldError::TimeZone,
@@ -166,7 +174,7 @@ fn safe_next(next: &str) -> &str {
     if is_ours && next.len() <= 256 { next } else { "/" }
 }
 
-fn query_value(call: &Call, name: &str) -> Option<String> {
+pub(super) fn query_value(call: &Call, name: &str) -> Option<String> {
     let query = call.head.uri.query()?;
     let value = query.split('&').find_map(|p| p.split_once('=').filter(|(k, _)| *k == name).map(|(_, v)| v))?;
     decode(value).filter(|v| v.len() <= 256)

@@ -4,43 +4,85 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use rempart_domain::{ReasonCode, Secret};
-use rempart_web::{FieldError, LinkView, RecoverView, SecondStepView};
+use rempart_domain::{Millis, ReasonCode, Secret};
+use rempart_identity::gate::InLine;
+use rempart_web::{ChallengePurpose, FieldError, LinkView, RecoverView, SecondStepView};
 
+use super::challenge::{Held, asks_for_place, for_mail, plain, waiting_answer};
 use super::{field_error, fields, page, query_value, safe_next, see_other, with_page, with_retry};
 use crate::ctx::Side;
 use crate::refusal::{Refusal, status};
 use crate::serve::sessions::links::{MailFor, confirm_email, request_mail, reset_password};
-use crate::serve::sessions::{Denied, add_cookies};
+use crate::serve::sessions::{Denied, Work, add_cookies, line};
 use crate::serve::{Answer, Call};
 
 pub(crate) fn is_console(call: &Call) -> bool {
     call.ctx.conn.side == Side::Console
 }
 
-/// `GET /recover`.
+/// `GET /recover`, and `GET /recover?ticket=…` for who waits in the line.
 pub async fn recover(call: Call) -> Answer {
-    recover_answer(&call, "", None, false)
+    let ticket = query_value(&call, "ticket").unwrap_or_default();
+    if ticket.is_empty() {
+        let view = RecoverView { challenge: for_mail(&call, false), ..RecoverView::default() };
+        return recover_answer(&call, StatusCode::OK, &view);
+    }
+    match line::look(&call, &ticket) {
+        Some(InLine::LetIn) => {
+            recover_answer(&call, StatusCode::OK, &RecoverView { ticket: &ticket, ..RecoverView::default() })
+        }
+        Some(InLine::Waits { position, eta }) => {
+            let link = format!("/recover?ticket={}", plain(&ticket));
+            let held = Held { link: &link, ticket: &ticket, name: "", position, eta, is_moving: true };
+            waiting_answer(&call, ChallengePurpose::Mail, held)
+        }
+        Some(InLine::Full) => Err(Refusal::from(ReasonCode::Overloaded).retry_after(Millis(30_000))),
+        Some(InLine::Used) | None => {
+            let error = Some(FieldError::Ticket);
+            let view = RecoverView { error, challenge: for_mail(&call, true), ..RecoverView::default() };
+            recover_answer(&call, StatusCode::OK, &view)
+        }
+    }
 }
 
-fn recover_answer(call: &Call, who: &str, refusal: Option<&Refusal>, is_sent: bool) -> Answer {
-    let mail_leaves = call.gateway.mailer.is_configured();
-    let needs_work = refusal.is_some_and(|refusal| refusal.reason == ReasonCode::ChallengeRequired);
-    let view = RecoverView { who, error: refusal.map(field_error), is_sent, mail_leaves, needs_work };
-    let code = refusal.map_or(StatusCode::OK, |refusal| status(refusal.reason));
+fn recover_answer(call: &Call, code: StatusCode, view: &RecoverView<'_>) -> Answer {
+    let view = RecoverView { mail_leaves: call.gateway.mailer.is_configured(), ..*view };
     with_page(call, None, |ctx| page(code, rempart_web::recover_page(ctx, false, &view)))
 }
 
-/// `POST /recover`: fields `who`, `for`, perhaps `challenge`.
+/// `POST /recover`: fields `who`, `for`, perhaps `challenge` or `ticket`; or `wait`, which takes a place in the line.
 pub async fn recover_form(call: Call, body: Bytes) -> Answer {
     let form = fields(&body)?;
+    let (who, ticket) = (form.get("who"), form.get("ticket"));
+    let refused = |refusal: &Refusal| {
+        call.ctx.observation.refused(refusal.reason);
+        // Whoever was asked for work is asked again; a turn that is not over goes on.
+        let keeps_turn = refusal.reason == ReasonCode::Overloaded && !ticket.is_empty();
+        let was_asked = refusal.reason == ReasonCode::ChallengeRequired
+            || !form.get("challenge").is_empty()
+            || !ticket.is_empty()
+            || asks_for_place(&form);
+        let view = RecoverView {
+            who,
+            error: Some(field_error(refusal)),
+            ticket: if keeps_turn { ticket } else { "" },
+            challenge: if keeps_turn { None } else { for_mail(&call, was_asked) },
+            ..RecoverView::default()
+        };
+        with_retry(recover_answer(&call, status(refusal.reason), &view), refusal)
+    };
+    if asks_for_place(&form) {
+        // The address is not put into a link: whoever comes back types it again.
+        return match line::take_place(&call, who) {
+            Ok(ticket) => see_other(&format!("/recover?ticket={}", plain(&ticket))),
+            Err(refusal) => refused(&refusal),
+        };
+    }
     let what = MailFor::parse(form.get("for")).unwrap_or(MailFor::Reset);
-    match request_mail(&call, form.get("who"), what, Some(form.get("challenge"))).await {
-        Ok(()) => recover_answer(&call, "", None, true),
-        Err(refusal) => {
-            call.ctx.observation.refused(refusal.reason);
-            with_retry(recover_answer(&call, form.get("who"), Some(&refusal), false), &refusal)
-        }
+    let work = Work { challenge: form.get("challenge"), ticket };
+    match request_mail(&call, who, what, Some(work)).await {
+        Ok(()) => recover_answer(&call, StatusCode::OK, &RecoverView { is_sent: true, ..RecoverView::default() }),
+        Err(refusal) => refused(&refusal),
     }
 }
 

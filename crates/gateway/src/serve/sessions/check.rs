@@ -12,6 +12,7 @@ use rempart_identity::{HashLane, TicketFields, TicketFlags, TicketKind, TimeGrid
 use rempart_store::Account;
 
 use super::open::{Opening, Proof, SignedIn, open_session};
+use super::work::{Paid, Work};
 use crate::Gateway;
 use crate::refusal::Refusal;
 use crate::serve::accounts::hash_refusal;
@@ -36,8 +37,10 @@ pub struct Credentials {
     pub password: Secret<String>,
     /// A code of a second factor: of an authenticator, or a recovery code.
     pub code: Option<Secret<String>>,
-    /// A solved challenge.
-    pub challenge: Option<String>,
+    /// A solved challenge, or empty.
+    pub challenge: String,
+    /// A place in the line, or empty.
+    pub ticket: String,
 }
 
 /// Why somebody does not get in.
@@ -71,9 +74,9 @@ struct Checked {
 pub async fn sign_in_with_password(call: &Call, shown: Credentials) -> Result<SignedIn, Denied> {
     let gateway = &call.gateway;
     let (attempt, device) = attempt_of(call, &shown);
-    let demand = admit(call, &attempt, shown.challenge.as_deref()).await?;
+    let admitted = admit(call, &attempt, &shown).await?;
     let arrived = gateway.clock.now();
-    let answered = check_and_open(call, shown, &attempt, demand, device).await;
+    let answered = check_and_open(call, shown, &attempt, admitted, device).await;
     if !matches!(&answered, Err(denied) if denied.refusal.reason == ReasonCode::Overloaded) {
         wait_for_grid(gateway, arrived).await;
     }
@@ -97,7 +100,7 @@ fn attempt_of(call: &Call, shown: &Credentials) -> (Attempt, Option<TicketFields
 }
 
 /// Everything before the hash that costs microseconds: the guard's demand, room in the pool, work, the allowance.
-async fn admit(call: &Call, attempt: &Attempt, challenge: Option<&str>) -> Result<Admitted, Refusal> {
+async fn admit(call: &Call, attempt: &Attempt, shown: &Credentials) -> Result<Admitted, Refusal> {
     let gateway = &call.gateway;
     let guard = &gateway.sign_in_guard;
     let mut demand = guard.demand(gateway.clock.now(), attempt);
@@ -113,23 +116,24 @@ async fn admit(call: &Call, attempt: &Attempt, challenge: Option<&str>) -> Resul
             demand = Demand::Work;
         }
     }
-    let has_worked = demand == Demand::Work;
-    if has_worked {
-        super::work::take(call, challenge).await?;
+    let mut paid = None;
+    if demand == Demand::Work {
+        let work = Work { challenge: &shown.challenge, ticket: &shown.ticket };
+        paid = Some(super::work::take(call, &shown.name, work).await?);
     }
-    guard.take(gateway.clock.now(), attempt, demand, has_worked).map_err(|wait| {
+    guard.take(gateway.clock.now(), attempt, demand, paid.is_some()).map_err(|wait| {
         Refusal::new(ReasonCode::TooManyRequests, "too many guesses at this account").retry_after(wait)
     })?;
-    Ok(Admitted { demand, has_worked })
+    Ok(Admitted { demand, paid })
 }
 
 /// Strangers' jobs in the pool's line before which no work is asked on a quiet day.
 const FREE_QUEUE_MAX: usize = 16;
 
-#[derive(Debug, Clone, Copy)]
+/// What stood before the password, and was met.
 struct Admitted {
     demand: Demand,
-    has_worked: bool,
+    paid: Option<Paid>,
 }
 
 async fn check_and_open(
@@ -140,12 +144,18 @@ async fn check_and_open(
     device: Option<TicketFields>,
 ) -> Result<SignedIn, Denied> {
     let Credentials { name, password, code, .. } = shown;
-    let checked = check_password(call, &name, password, admitted, device).await;
+    let Admitted { demand, mut paid } = admitted;
+    let checked = check_password(call, &name, password, demand, device).await;
     let (guard, now) = (&call.gateway.sign_in_guard, call.gateway.clock.now());
     match &checked {
-        Ok(_) => guard.settle(now, attempt, admitted.demand, admitted.has_worked, Outcome::Right),
+        Ok(_) => {
+            guard.settle(now, attempt, demand, paid.is_some(), Outcome::Right);
+            if let Some(paid) = &mut paid {
+                paid.is_used();
+            }
+        }
         Err(refusal) if refusal.reason == ReasonCode::InvalidCredentials => {
-            guard.settle(now, attempt, admitted.demand, admitted.has_worked, Outcome::Wrong);
+            guard.settle(now, attempt, demand, paid.is_some(), Outcome::Wrong);
         }
         Err(_) => {}
     }
@@ -165,7 +175,7 @@ async fn check_password(
     call: &Call,
     name: &str,
     password: Secret<String>,
-    admitted: Admitted,
+    demand: Demand,
     device: Option<TicketFields>,
 ) -> Result<Checked, Refusal> {
     let gateway = &call.gateway;
@@ -173,7 +183,7 @@ async fn check_password(
         Ok(name) => gateway.store.find_account_by_name(&name).await.map_err(|e| store_refusal(&e))?,
         Err(_) => None,
     };
-    let is_known = admitted.demand == Demand::Known
+    let is_known = demand == Demand::Known
         && account.as_ref().is_some_and(|a| device.is_some_and(|device| device.account == a.id));
     // A newcomer's own device must not fill the members' lane.
     let is_member = account.as_ref().is_some_and(|a| a.standing.is_member());

@@ -14,6 +14,7 @@ use rempart_web::{Locale, MailLink, MailTopic, mail_text};
 use super::check::Denied;
 use super::end_sessions_of;
 use super::open::{Opening, Proof, SignedIn, open_session};
+use super::work::Work;
 use crate::Gateway;
 use crate::refusal::Refusal;
 use crate::respond::locale_of;
@@ -48,18 +49,25 @@ impl MailFor {
     }
 }
 
-/// Takes the request for a mail; what comes of it is told to nobody but the mailbox.
-pub async fn request_mail(call: &Call, who: &str, what: MailFor, challenge: Option<&str>) -> Result<(), Refusal> {
+/// Takes the request for a mail; what comes of it is told to nobody but the mailbox. `work` is `None` for who is signed in: nobody asks
+/// them for any.
+pub async fn request_mail(call: &Call, who: &str, what: MailFor, work: Option<Work<'_>>) -> Result<(), Refusal> {
     let gateway = &call.gateway;
-    if gateway.sign_in_guard.demand_mail(gateway.clock.now(), call.ctx.source.network()) {
-        super::work::take(call, challenge).await?;
-    }
     let who = who.trim();
+    let mut paid = None;
+    if let Some(work) = work
+        && gateway.sign_in_guard.demand_mail(gateway.clock.now(), call.ctx.source.network())
+    {
+        paid = Some(super::work::take(call, who, work).await?);
+    }
     if who.is_empty() || who.len() > WHO_BYTES_MAX {
         return Err(Refusal::parameter("who", "a name or a mail address"));
     }
     let busy = |_| Refusal::from(ReasonCode::Overloaded).retry_after(Millis(5000));
     let permit = Arc::clone(&gateway.mail_requests).try_acquire_owned().map_err(busy)?;
+    if let Some(paid) = &mut paid {
+        paid.is_used();
+    }
     let (gateway, who, locale) = (Arc::clone(gateway), Sensitive::new(who.to_owned()), locale_of(&call.head));
     call.gateway.tasks.spawn_light(async move {
         if let Err(error) = mail_link(&gateway, &who, what, locale).await {

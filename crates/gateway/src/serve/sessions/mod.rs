@@ -1,6 +1,7 @@
 //! Sign-in, sessions and devices as JSON. `check` is who wants in, `open` the one way a session is made, `links` what is mailed.
 
 pub mod check;
+pub(crate) mod line;
 pub mod links;
 pub mod open;
 mod work;
@@ -16,6 +17,7 @@ use serde_json::json;
 pub use self::check::{Credentials, Denied, sign_in_with_half, sign_in_with_password};
 pub use self::links::sign_in_with_link;
 pub use self::open::{Opening, Proof, SignedIn, open_session, own_session};
+pub use self::work::Work;
 use crate::Gateway;
 use crate::refusal::Refusal;
 use crate::serve::accounts::parse;
@@ -39,7 +41,8 @@ pub async fn sign_in(call: Call, body: Bytes) -> Answer {
         name: asked.name,
         password: Secret::new(asked.password),
         code: asked.code.filter(|code| !code.is_empty()).map(Secret::new),
-        challenge: asked.challenge,
+        challenge: asked.challenge.unwrap_or_default(),
+        ticket: String::new(),
     };
     let signed_in = sign_in_with_password(&call, shown).await.map_err(|denied| denied.refusal)?;
     answer_signed_in(&signed_in, true)
@@ -194,7 +197,8 @@ struct Asking {
 pub async fn request_mail(call: Call, body: Bytes) -> Answer {
     let asked: Asking = parse(&body)?;
     let what = links::MailFor::parse(&asked.what).ok_or_else(|| Refusal::parameter("for", "reset or sign-in"))?;
-    links::request_mail(&call, &asked.who, what, asked.challenge.as_deref()).await?;
+    let work = Work { challenge: asked.challenge.as_deref().unwrap_or_default(), ..Work::default() };
+    links::request_mail(&call, &asked.who, what, Some(work)).await?;
     json(StatusCode::ACCEPTED, &json!({ "status": "accepted" }))
 }
 

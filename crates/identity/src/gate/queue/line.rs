@@ -1,0 +1,138 @@
+//! One line of the queue: cohorts in the order of their turns, minutes in a cohort, a draw in a minute.
+//!
+//! A cohort that comes to an empty place starts at the line's round, not at zero: waiting elsewhere earns nothing (the lift rule of fair
+//! queueing). What must stay true: all but [`Line::measure`] cost the logarithm of the cohorts; a cohort nobody waits in is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Rounds that positions are tabulated for; what lies beyond is the end of the line.
+const ROUNDS_MAX: u64 = 65_536;
+
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    cohorts: HashMap<u32, Cohort>,
+    /// By turns, then by a salt that changes with each turn.
+    order: BTreeSet<(u64, u64, u32)>,
+    len: usize,
+    /// The turns of the cohort that went last.
+    round: u64,
+    /// How many are let in until a round ends, from the round of the last measure on.
+    until_round: Vec<u64>,
+    measured_round: u64,
+    /// As of the last measure.
+    largest: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Cohort {
+    turns: u64,
+    salt: u64,
+    len: usize,
+    minutes: BTreeMap<u32, Vec<u64>>,
+}
+
+impl Line {
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn insert(&mut self, cohort: u32, minute: u32, id: u64, salt: u64) {
+        let round = self.round;
+        let order = &mut self.order;
+        let entry = self.cohorts.entry(cohort).or_insert_with(|| {
+            order.insert((round, salt, cohort));
+            Cohort { turns: round, salt, len: 0, minutes: BTreeMap::new() }
+        });
+        entry.minutes.entry(minute).or_default().push(id);
+        entry.len += 1;
+        self.len += 1;
+    }
+
+    /// Takes out the next: of the cohort with the fewest turns, of its oldest minute, at random.
+    pub(super) fn draw(&mut self, random: u64) -> Option<u64> {
+        let (_, _, cohort) = *self.order.first()?;
+        let oldest = *self.cohorts.get(&cohort)?.minutes.first_key_value()?.0;
+        self.take(cohort, oldest, random)
+    }
+
+    /// Takes out somebody of the largest cohort's newest minute, if that cohort is larger than `cohort` will be.
+    pub(super) fn displace(&mut self, cohort: u32, random: u64) -> Option<u64> {
+        let largest = self.largest?;
+        let own = self.cohorts.get(&cohort).map_or(0, |cohort| cohort.len);
+        let target = self.cohorts.get(&largest).filter(|target| target.len > own + 1)?;
+        let newest = *target.minutes.last_key_value()?.0;
+        self.take(largest, newest, random)
+    }
+
+    fn take(&mut self, cohort: u32, minute: u32, random: u64) -> Option<u64> {
+        let entry = self.cohorts.get_mut(&cohort)?;
+        let ids = entry.minutes.get_mut(&minute)?;
+        let index = usize::try_from(random % (ids.len() as u64).max(1)).unwrap_or(0);
+        let id = (index < ids.len()).then(|| ids.swap_remove(index))?;
+        if ids.is_empty() {
+            entry.minutes.remove(&minute);
+        }
+        entry.len -= 1;
+        self.len -= 1;
+        if entry.len == 0 {
+            self.order.remove(&(entry.turns, entry.salt, cohort));
+            self.round = self.round.max(entry.turns);
+            self.cohorts.remove(&cohort);
+        }
+        Some(id)
+    }
+
+    /// The cohort had a turn.
+    pub(super) fn count_turn(&mut self, cohort: u32, salt: u64) {
+        let Some(entry) = self.cohorts.get_mut(&cohort) else { return };
+        self.order.remove(&(entry.turns, entry.salt, cohort));
+        self.round = self.round.max(entry.turns);
+        entry.turns += 1;
+        entry.salt = salt;
+        self.order.insert((entry.turns, entry.salt, cohort));
+    }
+
+    /// Makes the table that positions are read from.
+    pub(super) fn measure(&mut self) {
+        let round = self.order.first().map_or(self.round, |(turns, _, _)| *turns);
+        let last = self.cohorts.values().map(|cohort| cohort.turns - round + cohort.len as u64).max().unwrap_or(0);
+        let rounds = usize::try_from(last.min(ROUNDS_MAX)).unwrap_or(0);
+        // How many cohorts have somebody in a round: each counts from its own turns on, for as many rounds as wait in it.
+        let mut steps = vec![0_i64; rounds + 2];
+        let mut step = |at: u64, by: i64| {
+            let at = usize::try_from(at).unwrap_or(usize::MAX).min(rounds + 1);
+            if let Some(step) = steps.get_mut(at) {
+                *step += by;
+            }
+        };
+        for cohort in self.cohorts.values() {
+            let from = cohort.turns - round;
+            step(from, 1);
+            step(from + cohort.len as u64, -1);
+        }
+        let (mut here, mut sum) = (0_i64, 0_u64);
+        let ends = steps.into_iter().map(|by| {
+            here += by;
+            sum += here.unsigned_abs();
+            sum
+        });
+        self.until_round = ends.take(rounds).collect();
+        self.measured_round = round;
+        self.largest = self.cohorts.iter().max_by_key(|(id, cohort)| (cohort.len, **id)).map(|(id, _)| *id);
+    }
+
+    /// About how many of this line are let in until it is the turn of somebody of that cohort and minute, them included.
+    pub(super) fn position(&self, cohort: u32, minute: u32) -> u64 {
+        let all = (self.len as u64).max(1);
+        let Some(entry) = self.cohorts.get(&cohort) else { return all };
+        let older: usize = entry.minutes.range(..minute).map(|(_, ids)| ids.len()).sum();
+        let same = entry.minutes.get(&minute).map_or(1, Vec::len);
+        // Of those of the same minute half go first, as far as one can know.
+        let rank = older as u64 + (same as u64).div_ceil(2);
+        let ahead = entry.turns.saturating_sub(self.measured_round);
+        let Ok(round) = usize::try_from(ahead + rank - rank.min(1)) else { return all };
+        let Some(end) = self.until_round.get(round).copied() else { return all };
+        let begin = round.checked_sub(1).and_then(|before| self.until_round.get(before)).copied().unwrap_or(0);
+        (begin + (end - begin).div_ceil(2)).clamp(1, all)
+    }
+}

@@ -1,0 +1,1 @@
+SELECT inviter_id FROM invite WHERE used_by = $1
