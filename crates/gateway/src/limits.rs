@@ -95,7 +95,7 @@ limits! {
     work_mail = 4, "mails that are sent at once";
     work_search = 4, "searches through conversations at once";
     work_pages = 2, "pages of more than 16 KiB of answers that are rendered at once";
-    render_colours_bytes = 65536, "code that is coloured on a page, the newest answers first; the rest gets its colours when it is opened again";
+    render_colours_bytes = 24576, "code that is coloured on a page, the newest answers first; the rest gets its colours when it is opened again";
     rendered_bytes = 33_554_432, "HTML of answers kept in memory for who comes back";
     work_queue_len = 512, "requests that wait for each kind of such work";
     work_wait_ms = 5000, "longest wait for such work";

@@ -21,7 +21,7 @@ use crate::work::Asker;
 /// Text of a page, in bytes, above which it waits for its turn.
 const LONG_BYTES: usize = 16 * 1024;
 /// Time after the last use until HTML is forgotten.
-const IDLE: Duration = Duration::from_mins(10);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// Under what HTML is kept: a digest of the account and the text.
 type Key = [u8; 32];
