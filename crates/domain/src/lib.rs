@@ -19,7 +19,7 @@ pub use id::{
 };
 pub use name::{AccountName, NameError};
 pub use posture::{GateLevel, Posture};
-pub use principal::{Credential, KeyScope, Principal, Role};
+pub use principal::{Credential, KeyLimits, KeyScope, Principal, Role};
 pub use reason::ReasonCode;
 pub use secret::{Secret, Sensitive};
 pub use standing::{Band, Standing};

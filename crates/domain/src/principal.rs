@@ -26,6 +26,17 @@ pub enum KeyScope {
 }
 
 words!(Role, "role", None = "none", Operator = "operator");
+/// What bounds a key besides its account's own budgets; `None` is no bound of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyLimits {
+    /// Tokens it may spend in its life, or in each span of `[limits] key_budget_days`.
+    pub budget_tokens: Option<u64>,
+    /// Requests a minute, refilled evenly.
+    pub requests_per_minute: Option<u64>,
+    /// Answers at once, those that wait included.
+    pub in_flight: Option<u32>,
+}
+
 words!(KeyScope, "scope", Api = "api", Console = "console", Metrics = "metrics");
 
 /// What a principal showed.

@@ -95,7 +95,7 @@ pub fn known_key(record: KeyRecord) -> KnownKey {
         created_day: record.created_day,
         created_minute: record.created_minute,
         models: record.models.map(|models| models.into_iter().map(Into::into).collect()),
-        budget_tokens: record.budget_tokens,
+        limits: record.limits,
         expires: record.expires,
         epoch: record.epoch,
     }

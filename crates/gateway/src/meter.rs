@@ -107,7 +107,7 @@ impl Metering {
         };
         if account_budget.requests_per_minute.is_none()
             && account_budget.tokens_per_minute.is_none()
-            && key_budget.tokens_per_minute.is_none()
+            && key_budget.requests_per_minute.is_none()
         {
             return Rates::default();
         }
@@ -140,7 +140,7 @@ impl Metering {
     /// Asks the store what a key with a budget of its own has spent, if the table does not know: it is new, or had to be forgotten. Without an
     /// answer nothing may be spent, since a budget is a promise to whoever set it.
     pub async fn recall_key(&self, ctx: &Ctx, store: &Store, look_ups: &Semaphore) -> Result<(), Refusal> {
-        let Some(key) = ctx.key.as_ref().filter(|key| key.budget_tokens.is_some()) else { return Ok(()) };
+        let Some(key) = ctx.key.as_ref().filter(|key| key.limits.budget_tokens.is_some()) else { return Ok(()) };
         if self.meter().knows_key(key.id) {
             return Ok(());
         }
@@ -169,8 +169,14 @@ impl Metering {
     fn budgets(&self, ctx: &Ctx) -> Result<(Payer, Budget, Budget), Refusal> {
         let account = ctx.principal.account.ok_or(ReasonCode::NotSignedIn)?;
         let key = ctx.key.as_ref().map(|k| k.id);
-        let tokens_per_day = ctx.key.as_ref().and_then(|k| k.budget_tokens);
-        let key_budget = Budget { days: self.key_days, tokens_per_day, ..Budget::UNLIMITED };
+        let limits = ctx.key.as_ref().map(|k| k.limits).unwrap_or_default();
+        let key_budget = Budget {
+            days: self.key_days,
+            tokens_per_day: limits.budget_tokens,
+            requests_per_minute: limits.requests_per_minute,
+            in_flight: limits.in_flight,
+            ..Budget::UNLIMITED
+        };
         Ok((Payer { account, key }, self.bands.of(ctx.band), key_budget))
     }
 

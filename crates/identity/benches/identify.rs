@@ -70,7 +70,7 @@ fn keys(criterion: &mut Criterion) {
         created_day: Day(19_000),
         created_minute: 0,
         models: None,
-        budget_tokens: None,
+        limits: rempart_domain::KeyLimits::default(),
         expires: None,
         epoch: 0,
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use moka::ops::compute::Op;
 use moka::sync::Cache;
-use rempart_domain::{AccountId, Day, KeyId, KeyScope, Role, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, KeyId, KeyLimits, KeyScope, Role, Standing, UnixSeconds};
 use subtle::ConstantTimeEq as _;
 
 use crate::PresentedKey;
@@ -37,7 +37,7 @@ pub struct KnownKey {
     /// The models it may ask for; `None` for all.
     pub models: Option<Box<[Box<str>]>>,
     /// The tokens it may spend; `None` for as many as the account.
-    pub budget_tokens: Option<u64>,
+    pub limits: KeyLimits,
     /// From this second on it is void.
     pub expires: Option<UnixSeconds>,
     /// The account's epoch when the row was read. A password change ends sessions and leaves keys: keys are revoked one by one.

@@ -155,7 +155,7 @@ pub(crate) fn known_key(record: KeyRecord) -> Option<KnownKey> {
         created_day: record.created_day,
         created_minute: record.created_minute,
         models,
-        budget_tokens: record.budget_tokens,
+        limits: record.limits,
         expires: record.expires,
         epoch: record.epoch,
     })

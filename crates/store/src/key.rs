@@ -2,7 +2,7 @@
 //!
 //! What must stay true: a record says enough of its account to admit a request without a second look-up.
 
-use rempart_domain::{AccountId, Day, KeyId, KeyScope, Role, Standing, UnixMillis, UnixSeconds};
+use rempart_domain::{AccountId, Day, KeyId, KeyLimits, KeyScope, Role, Standing, UnixMillis, UnixSeconds};
 
 use crate::conn::{Row, Value, args};
 use crate::lane::Lane;
@@ -26,8 +26,8 @@ pub struct NewKey {
     pub scope: KeyScope,
     /// The models it may use; `None` is all.
     pub models: Option<Vec<String>>,
-    /// Tokens it may spend in its life, or in each span of `[limits] key_budget_days`; `None` is without bound of its own.
-    pub budget_tokens: Option<u64>,
+    /// Bounds of its own.
+    pub limits: KeyLimits,
     /// When it was made.
     pub created: UnixSeconds,
     /// Until when.
@@ -49,8 +49,8 @@ pub struct KeyRecord {
     pub scope: KeyScope,
     /// The models it may use; `None` is all.
     pub models: Option<Vec<String>>,
-    /// Tokens it may spend in its life, or in each span of `[limits] key_budget_days`.
-    pub budget_tokens: Option<u64>,
+    /// Bounds of its own.
+    pub limits: KeyLimits,
     /// When it was made.
     pub created: UnixSeconds,
     /// Until when.
@@ -86,10 +86,16 @@ pub(crate) fn insert_args(new: &NewKey) -> Result<Vec<Value>, StoreError> {
         new.hash,
         new.scope.as_str(),
         models,
-        new.budget_tokens.map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX)),
+        new.limits.budget_tokens.map(as_int),
         new.created.0,
         new.expires.map(|expires| expires.0),
+        new.limits.requests_per_minute.map(as_int),
+        new.limits.in_flight.map(i64::from),
     ])
+}
+
+fn as_int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn key_of(mut row: Row) -> Result<KeyRecord, StoreError> {
@@ -102,7 +108,11 @@ fn key_of(mut row: Row) -> Result<KeyRecord, StoreError> {
         hash: row.bytes(3)?.try_into().map_err(|_| StoreError::Corrupt("key hash"))?,
         scope: KeyScope::parse(&row.text(4)?).map_err(|_| StoreError::Corrupt("key scope"))?,
         models: models.map_err(|_| StoreError::Corrupt("models of a key"))?,
-        budget_tokens: row.opt_int(6)?.map(|tokens| u64::try_from(tokens).unwrap_or(0)),
+        limits: KeyLimits {
+            budget_tokens: row.opt_int(6)?.map(|tokens| u64::try_from(tokens).unwrap_or(0)),
+            requests_per_minute: row.opt_int(15)?.map(|requests| u64::try_from(requests).unwrap_or(0)),
+            in_flight: row.opt_int(16)?.map(|answers| u32::try_from(answers).unwrap_or(0)),
+        },
         created: UnixSeconds(row.int(7)?),
         expires: row.opt_int(8)?.map(UnixSeconds),
         revoked: row.opt_int(9)?.map(UnixSeconds),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use axum::extract::{Path, Query};
 use bytes::Bytes;
 use http::StatusCode;
-use rempart_domain::{Day, KeyId, KeyScope, ReasonCode, UnixSeconds};
+use rempart_domain::{Day, KeyId, KeyLimits, KeyScope, ReasonCode, UnixSeconds};
 use rempart_identity::KnownKey;
 use rempart_store::{KeyRecord, NewKey, UsageDay};
 use serde::Deserialize;
@@ -26,9 +26,13 @@ struct Wanted {
     expires: Option<String>,
     #[serde(default)]
     models: Option<Vec<String>>,
-    /// Tokens a UTC day.
+    /// Tokens in its life, or in each span of `[limits] key_budget_days`.
     #[serde(default)]
     budget: Option<u64>,
+    #[serde(default)]
+    requests_per_minute: Option<u64>,
+    #[serde(default)]
+    in_flight: Option<u32>,
 }
 
 /// A key that was just made; the only time its text exists outside its owner's hands.
@@ -51,12 +55,18 @@ pub async fn create(call: Call, body: Bytes) -> Answer {
             Some(parse_time(text).ok_or_else(|| Refusal::parameter("expires", "this must be an RFC 3339 time"))?)
         }
     };
-    let made = make_key(&call, &wanted.name, expires, wanted.models.clone(), wanted.budget).await?;
+    let limits = KeyLimits {
+        budget_tokens: wanted.budget,
+        requests_per_minute: wanted.requests_per_minute,
+        in_flight: wanted.in_flight,
+    };
+    let made = make_key(&call, &wanted.name, expires, wanted.models.clone(), limits).await?;
     json(
         StatusCode::CREATED,
         &json!({
             "id": made.id.to_string(), "key": made.text.expose(), "name": wanted.name.trim(),
-            "expires": made.expires.map(rfc3339), "models": wanted.models, "budget": wanted.budget,
+            "expires": made.expires.map(rfc3339), "models": wanted.models, "budget": limits.budget_tokens,
+            "requests_per_minute": limits.requests_per_minute, "in_flight": limits.in_flight,
         }),
     )
 }
@@ -67,7 +77,7 @@ pub async fn make_key(
     name: &str,
     expires: Option<UnixSeconds>,
     models: Option<Vec<String>>,
-    budget_tokens: Option<u64>,
+    limits: KeyLimits,
 ) -> Result<MadeKey, Refusal> {
     let gateway = &call.gateway;
     let account = call.account()?;
@@ -77,6 +87,18 @@ pub async fn make_key(
     }
     if models.as_ref().is_some_and(|m| m.is_empty() || m.len() > 64 || m.iter().any(|id| id.len() > 256)) {
         return Err(Refusal::parameter("models", "1 to 64 names of models"));
+    }
+    for (field, is_zero) in [
+        ("budget", limits.budget_tokens == Some(0)),
+        ("requests_per_minute", limits.requests_per_minute == Some(0)),
+        ("in_flight", limits.in_flight == Some(0)),
+    ] {
+        if is_zero {
+            return Err(Refusal::parameter(
+                field,
+                "a key that may do nothing is of no use: leave it out, or at least 1",
+            ));
+        }
     }
     if expires.is_some_and(|e| e <= gateway.clock.seconds()) {
         return Err(Refusal::parameter("expires", "this time is over"));
@@ -94,7 +116,7 @@ pub async fn make_key(
         hash: issued.hash,
         scope: KeyScope::Api,
         models: models.clone(),
-        budget_tokens,
+        limits,
         created: gateway.clock.seconds(),
         expires,
     };
@@ -109,7 +131,7 @@ pub async fn make_key(
         created_day: call.ctx.principal.created_day,
         created_minute: call.ctx.principal.minute,
         models: models.map(|m| m.into_iter().map(Into::into).collect()),
-        budget_tokens,
+        limits,
         expires,
         epoch: gateway.revocations.epoch_of(account),
     });
@@ -119,7 +141,8 @@ pub async fn make_key(
 fn key_json(key: &KeyRecord, spent: u64) -> serde_json::Value {
     json!({
         "id": key.id.to_string(), "name": key.name, "scope": key.scope.as_str(), "created": rfc3339(key.created),
-        "expires": key.expires.map(rfc3339), "models": key.models, "budget": key.budget_tokens, "spent": spent,
+        "expires": key.expires.map(rfc3339), "models": key.models, "budget": key.limits.budget_tokens, "spent": spent,
+        "requests_per_minute": key.limits.requests_per_minute, "in_flight": key.limits.in_flight,
         "last_used": key.last_used.map(day_text),
     })
 }
@@ -194,7 +217,7 @@ pub async fn usage(call: Call, Query(span): Query<Span>) -> Answer {
     metering.recall_key(&call.ctx, &call.gateway.store, &call.gateway.key_lookups).await?;
     let budget = call.ctx.key.as_ref().and_then(|key| {
         let (days, spent) = metering.spent_by_key(key.id);
-        key.budget_tokens.map(|limit| json!({ "tokens": limit, "spent": spent, "days": days }))
+        key.limits.budget_tokens.map(|limit| json!({ "tokens": limit, "spent": spent, "days": days }))
     });
     json(StatusCode::OK, &json!({ "data": data, "budget": budget }))
 }

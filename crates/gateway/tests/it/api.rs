@@ -180,6 +180,38 @@ async fn a_full_account_is_told_so_about_itself() {
 }
 
 #[tokio::test]
+async fn a_key_has_bounds_of_its_own_on_requests_and_on_answers_at_once() {
+    let world = World::with(Setup { engine: engine_options(8, 20), ..Setup::default() }).await;
+    let cookie = world.register("ada").await;
+    let make = async |body: serde_json::Value| {
+        world.call(Method::POST, "/api/v1/keys", Credential::Cookie(&cookie), Some(body)).await
+    };
+    make(json!({ "name": "k", "requests_per_minute": 0 })).await.assert_refused(400, "bad_parameter");
+    make(json!({ "name": "k", "in_flight": 0 })).await.assert_refused(400, "bad_parameter");
+    let slow = make(json!({ "name": "slow", "requests_per_minute": 2 })).await.json();
+    let lonely = make(json!({ "name": "lonely", "in_flight": 1 })).await.json();
+    assert_eq!((&slow["requests_per_minute"], &lonely["in_flight"]), (&json!(2), &json!(1)));
+    let (slow, lonely) = (slow["key"].as_str().unwrap(), lonely["key"].as_str().unwrap());
+    for _ in 0..2 {
+        let answer = world.chat(slow, "x").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("x-ratelimit-limit-requests"), "2");
+    }
+    let refused = world.chat(slow, "x").await;
+    refused.assert_refused(429, "too_many_requests");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 30);
+    // The account's other key is not the poorer for it.
+    let request =
+        world.request(Method::POST, "/v1/chat/completions", Credential::Key(lonely), Some(&chat_body("x", true)));
+    let mut stream = world.open(request).await;
+    http_body_util::BodyExt::frame(stream.body_mut()).await.unwrap().unwrap();
+    world.chat(lonely, "x").await.assert_refused(429, "too_many_in_flight");
+    drop(stream);
+    let listed = world.call(Method::GET, "/api/v1/keys", Credential::Cookie(&cookie), None).await.json();
+    assert!(listed["data"].as_array().unwrap().iter().any(|key| key["in_flight"] == 1));
+}
+
+#[tokio::test]
 async fn parallel_first_requests_spend_at_most_a_tiny_budget() {
     let world = World::with(Setup { engine: engine_options(8, 200), ..Setup::default() }).await;
     let cookie = world.register("ada").await;

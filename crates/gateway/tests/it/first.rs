@@ -34,7 +34,7 @@ pub async fn account(world: &World, bits: u64, standing: Standing) -> String {
         hash: issued.hash,
         scope: KeyScope::Api,
         models: None,
-        budget_tokens: None,
+        limits: rempart_domain::KeyLimits::default(),
         created: UnixSeconds(1),
         expires: None,
     };

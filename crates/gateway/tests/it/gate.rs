@@ -165,7 +165,7 @@ impl World {
             hash: issued.hash,
             scope: rempart_domain::KeyScope::Console,
             models: None,
-            budget_tokens: None,
+            limits: rempart_domain::KeyLimits::default(),
             created: rempart_domain::UnixSeconds(0),
             expires: None,
         };

@@ -171,7 +171,7 @@ async fn a_revoked_key_buys_one_look_up() {
         hash: issued.hash,
         scope: KeyScope::Api,
         models: None,
-        budget_tokens: None,
+        limits: rempart_domain::KeyLimits::default(),
         created: UnixSeconds(1),
         expires: None,
     };

@@ -25,7 +25,7 @@ async fn key_of(world: &World, account: AccountId, scope: KeyScope) -> String {
         hash: issued.hash,
         scope,
         models: None,
-        budget_tokens: None,
+        limits: rempart_domain::KeyLimits::default(),
         created: UnixSeconds(1),
         expires: None,
     };

@@ -22,7 +22,7 @@ fn known(presented: &PresentedKey) -> KnownKey {
         created_day: Day(1),
         created_minute: 0,
         models: None,
-        budget_tokens: None,
+        limits: rempart_domain::KeyLimits::default(),
         expires: Some(EXPIRES),
         epoch: 0,
     }

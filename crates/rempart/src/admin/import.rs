@@ -151,7 +151,7 @@ fn prepare(platform: &Platform, cluster: u64, position: usize, line: ImportLine)
             hash: issued.hash,
             scope: rempart_domain::KeyScope::Api,
             models: None,
-            budget_tokens: None,
+            limits: rempart_domain::KeyLimits::default(),
             created: now.seconds(),
             expires: None,
         });

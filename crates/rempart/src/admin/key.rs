@@ -1,6 +1,6 @@
 //! API keys by an operator's hand.
 
-use rempart_domain::{KeyId, KeyScope, Role, UnixSeconds};
+use rempart_domain::{KeyId, KeyLimits, KeyScope, Role, UnixSeconds};
 use rempart_identity::{KnownKey, issue, random};
 use rempart_store::{KeyRecord, NewKey};
 
@@ -20,6 +20,7 @@ pub(super) async fn create(
     name: String,
     scope: &str,
     expires: Option<i64>,
+    limits: KeyLimits,
 ) -> Result<Reply, AdminError> {
     let owner = account::find(platform, owner).await?;
     let scope = KeyScope::parse(scope).map_err(|error| AdminError::refuse(error.to_string()))?;
@@ -46,17 +47,8 @@ pub(super) async fn create(
     let id = random::key_id()?;
     let issued = issue(&platform.keyring, id)?;
     let expires = expires.map(UnixSeconds);
-    let new = NewKey {
-        id,
-        account: owner.id,
-        name,
-        hash: issued.hash,
-        scope,
-        models: None,
-        budget_tokens: None,
-        created: now,
-        expires,
-    };
+    let new =
+        NewKey { id, account: owner.id, name, hash: issued.hash, scope, models: None, limits, created: now, expires };
     platform.store.create_key(new).await?;
     platform.known_keys.insert(KnownKey {
         id,
@@ -68,7 +60,7 @@ pub(super) async fn create(
         created_day: owner.created.day(),
         created_minute: u32::try_from(owner.created.seconds().0 / 60).unwrap_or(0),
         models: None,
-        budget_tokens: None,
+        limits,
         expires,
         epoch: owner.epoch,
     });

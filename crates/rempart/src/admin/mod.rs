@@ -71,6 +71,15 @@ pub(crate) enum Command {
         scope: String,
         /// Unix seconds.
         expires: Option<i64>,
+        /// Tokens that it may spend.
+        #[serde(default)]
+        budget: Option<u64>,
+        /// Requests a minute.
+        #[serde(default)]
+        requests_per_minute: Option<u64>,
+        /// Answers at once.
+        #[serde(default)]
+        in_flight: Option<u32>,
     },
     /// Keys of an account, or of all.
     KeyList {
@@ -338,8 +347,9 @@ async fn dispatch(platform: &Platform, command: Command) -> Result<Reply, AdminE
         Command::AccountDelete { name } => account::delete(platform, &name).await,
         Command::AccountLink { name } => account::link(platform, &name).await,
         Command::AccountImport { accounts } => import::run(platform, accounts).await,
-        Command::KeyCreate { account, name, scope, expires } => {
-            key::create(platform, &account, name, &scope, expires).await
+        Command::KeyCreate { account, name, scope, expires, budget, requests_per_minute, in_flight } => {
+            let limits = rempart_domain::KeyLimits { budget_tokens: budget, requests_per_minute, in_flight };
+            key::create(platform, &account, name, &scope, expires, limits).await
         }
         Command::KeyList { account } => key::list(platform, account).await,
         Command::KeyRevoke { id } => key::revoke(platform, &id).await,

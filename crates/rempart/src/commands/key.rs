@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 use rempart_domain::KeyScope;
 
 use super::{Scene, to_json};
@@ -37,6 +37,15 @@ pub(crate) struct Create {
     /// 90d, 12h, 15m, or a date such as 2027-01-31
     #[arg(long, value_name = "D", value_parser = parse_expiry)]
     expires: Option<i64>,
+    /// Tokens that it may spend: in its life, or in each span of `[limits] key_budget_days`
+    #[arg(long, value_name = "TOKENS", value_parser = value_parser!(u64).range(1..))]
+    budget: Option<u64>,
+    /// Requests a minute
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    requests_per_minute: Option<u64>,
+    /// Answers at once
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    in_flight: Option<u32>,
 }
 
 /// Arguments of `list`.
@@ -74,8 +83,9 @@ pub(crate) async fn run(globals: &Globals, command: Key) -> Result<(), Failure> 
     let scene = Scene::open(globals)?;
     let command = match command {
         Key::Create(args) => {
-            let Create { account, name, scope, expires } = args;
-            Command::KeyCreate { account, name, scope: scope.to_string(), expires }
+            let Create { account, name, scope, expires, budget, requests_per_minute, in_flight } = args;
+            let scope = scope.to_string();
+            Command::KeyCreate { account, name, scope, expires, budget, requests_per_minute, in_flight }
         }
         Key::List(args) => Command::KeyList { account: args.account },
         Key::Revoke(args) => Command::KeyRevoke { id: args.id },

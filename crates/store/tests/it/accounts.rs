@@ -14,7 +14,7 @@ fn new_key(account: AccountId) -> NewKey {
         hash: [7; 32],
         scope: KeyScope::Api,
         models: Some(vec!["small".to_owned()]),
-        budget_tokens: Some(1_000_000),
+        limits: rempart_domain::KeyLimits { budget_tokens: Some(1_000_000), ..Default::default() },
         created: NOW.seconds(),
         expires: None,
     }

@@ -28,7 +28,7 @@ async fn write_and_say(store: &Store, id: u64) {
         hash: [1; 32],
         scope: KeyScope::Api,
         models: None,
-        budget_tokens: None,
+        limits: rempart_domain::KeyLimits::default(),
         created: NOW.seconds(),
         expires: None,
     };

@@ -1,6 +1,6 @@
 //! Sessions, keys, usage, links, settings.
 
-use rempart_domain::{AccountId, Day, KeyId, KeyScope, SessionId, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, KeyId, KeyLimits, KeyScope, SessionId, Standing, UnixSeconds};
 use rempart_store::{LinkPurpose, NewKey, NewSession, StoreError, UsageDay, UsageRow};
 
 use crate::fixture::{NOW, fresh, make_account, on_both};
@@ -25,7 +25,7 @@ fn key(account: AccountId, name: &str) -> NewKey {
         hash: [9; 32],
         scope: KeyScope::Api,
         models: Some(vec!["small".to_owned(), "de\"ep".to_owned()]),
-        budget_tokens: Some(5_000),
+        limits: KeyLimits { budget_tokens: Some(5_000), requests_per_minute: Some(60), in_flight: Some(2) },
         created: NOW.seconds(),
         expires: Some(FAR),
     }
@@ -89,7 +89,7 @@ on_both! {
         store.set_standing(ada, Standing::Trusted).await.unwrap();
         store.bump_epoch(ada).await.unwrap();
         let found = store.find_key(new.id).await.unwrap().unwrap();
-        assert_eq!((found.account, found.hash, found.scope, &found.models, found.budget_tokens), (ada, [9; 32], KeyScope::Api, &new.models, Some(5_000)));
+        assert_eq!((found.account, found.hash, found.scope, &found.models, found.limits), (ada, [9; 32], KeyScope::Api, &new.models, new.limits));
         assert_eq!((found.standing, found.epoch, found.created_day, found.expires, found.revoked, found.last_used), (Standing::Trusted, 1, NOW.day(), Some(FAR), None, None));
         assert!(!store.revoke_key(bob, new.id).await.unwrap(), "another's key");
         assert!(store.revoke_key(ada, new.id).await.unwrap());

@@ -21,7 +21,7 @@ on_both! {
                 let account = new_account(fresh(), &format!("user-{:06}", part * (ACCOUNTS / 10) + n));
                 let key = NewKey {
                     id: KeyId::from_bits(fresh()), account: account.id, name: "k".to_owned(), hash: [3; 32], scope: KeyScope::Api, models: None,
-                    budget_tokens: None, created: NOW.seconds(), expires: None,
+                    limits: rempart_domain::KeyLimits::default(), created: NOW.seconds(), expires: None,
                 };
                 NewAccountWithKeys { account, keys: vec![key] }
             });

@@ -7,13 +7,31 @@ usage-table = Day by day
 key-last-used = last used { $date }
 key-models = for
 key-budget = { $count ->
-    [one] { $number } token a day
-   *[other] { $number } tokens a day
+    [one] { $number } token in all
+   *[other] { $number } tokens in all
+}
+key-budget-days = { $count ->
+    [one] in a day
+   *[other] in { $number } days
+}
+key-requests = { $count ->
+    [one] { $number } request a minute
+   *[other] { $number } requests a minute
+}
+key-in-flight = { $count ->
+    [one] { $number } answer at once
+   *[other] { $number } answers at once
 }
 field-key-models = Only for these models
 field-key-models-hint = None chosen: all of them.
-field-key-budget = Tokens a day
-field-key-budget-hint = What the key may spend at most.
+field-key-budget = Token budget
+field-key-budget-hint = What the key may spend in all, prompts and answers.
+field-key-budget-days = { $count ->
+    [one] The budget begins anew each day (UTC).
+   *[other] The budget begins anew every { $number } days (UTC).
+}
+field-key-requests = Requests a minute
+field-key-in-flight = Answers at once
 preferences-title = Language and appearance
 field-locale = Language
 locale-browser = As the browser

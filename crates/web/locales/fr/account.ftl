@@ -7,13 +7,31 @@ usage-table = Jour par jour
 key-last-used = utilisée le { $date }
 key-models = pour
 key-budget = { $count ->
-    [one] { $number } jeton par jour
-   *[other] { $number } jetons par jour
+    [one] { $number } jeton en tout
+   *[other] { $number } jetons en tout
+}
+key-budget-days = { $count ->
+    [one] en un jour
+   *[other] en { $number } jours
+}
+key-requests = { $count ->
+    [one] { $number } requête par minute
+   *[other] { $number } requêtes par minute
+}
+key-in-flight = { $count ->
+    [one] { $number } réponse à la fois
+   *[other] { $number } réponses à la fois
 }
 field-key-models = Pour ces modèles seulement
 field-key-models-hint = Aucun choix : tous.
-field-key-budget = Jetons par jour
-field-key-budget-hint = Ce que la clé peut dépenser au plus.
+field-key-budget = Budget en jetons
+field-key-budget-hint = Ce que la clé peut dépenser en tout, questions et réponses.
+field-key-budget-days = { $count ->
+    [one] Le budget recommence chaque jour (UTC).
+   *[other] Le budget recommence tous les { $number } jours (UTC).
+}
+field-key-requests = Requêtes par minute
+field-key-in-flight = Réponses à la fois
 preferences-title = Langue et apparence
 field-locale = Langue
 locale-browser = Comme le navigateur

@@ -43,7 +43,8 @@ pub struct SignInView<'a> {
 /// What a form on `/account` asks for: its hidden field `action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountAction {
-    /// Fields `name`, `expires` (a date, `YYYY-MM-DD`, or empty), `models` (as often as there are), `budget` (tokens a day, or empty).
+    /// Fields `name`, `expires` (a date, `YYYY-MM-DD`, or empty), `models` (as often as there are), `budget` (tokens, or empty),
+    /// `requests_per_minute`, `in_flight` (or empty).
     CreateKey,
     /// Field `id`.
     RevokeKey,
@@ -109,6 +110,8 @@ pub enum AccountNotice {
 /// `/account`.
 #[derive(Debug, Clone, Default)]
 pub struct AccountView<'a> {
+    /// Days that a key's budget of tokens is for; 0 for the key's life.
+    pub key_budget_days: u64,
     /// Account name.
     pub name: &'a str,
     /// How well we know the account.
@@ -161,8 +164,8 @@ pub struct KeyRow<'a> {
     pub expires: Option<UnixSeconds>,
     /// The models that it may ask, as one text; empty for all.
     pub models: String,
-    /// Tokens a day that it may spend.
-    pub budget_tokens: Option<u64>,
+    /// Bounds of its own.
+    pub limits: rempart_domain::KeyLimits,
     /// Day of the last use, UTC.
     pub last_used: Option<Day>,
 }

@@ -105,10 +105,11 @@ fn what_people_and_models_write_is_escaped_everywhere() {
         created: Default::default(),
         expires: None,
         models: HOSTILE.to_owned(),
-        budget_tokens: None,
+        limits: rempart_domain::KeyLimits::default(),
         last_used: None,
     };
     let account = AccountView {
+        key_budget_days: 0,
         name: HOSTILE,
         keys: vec![key],
         new_key: Some(HOSTILE),

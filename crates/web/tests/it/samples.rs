@@ -383,7 +383,11 @@ fn account() -> AccountView<'static> {
         created: UnixSeconds(NOW.0 - 864_000),
         expires,
         models: if name == "laptop" { String::new() } else { "deepseek-chat".to_owned() },
-        budget_tokens: Some(50_000),
+        limits: rempart_domain::KeyLimits {
+            budget_tokens: Some(50_000),
+            requests_per_minute: Some(60),
+            in_flight: Some(2),
+        },
         last_used: Some(NOW.day()),
     };
     let session = |id, device, is_current| SessionRow {
@@ -400,6 +404,7 @@ fn account() -> AccountView<'static> {
         output_tokens,
     };
     AccountView {
+        key_budget_days: 0,
         name: "lin.mei",
         standing: Standing::Member,
         created: UnixSeconds(1_704_067_200),
@@ -421,6 +426,7 @@ fn account() -> AccountView<'static> {
 
 fn account_with_error() -> AccountView<'static> {
     AccountView {
+        key_budget_days: 0,
         name: "lin.mei",
         standing: Standing::Newcomer,
         created: NOW,

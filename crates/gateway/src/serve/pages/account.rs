@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use rempart_domain::{ReasonCode, Secret, UnixSeconds};
+use rempart_domain::{KeyLimits, ReasonCode, Secret, UnixSeconds};
 use rempart_store::PreferenceChange;
 use rempart_web::{
     AccountAction, AccountNotice, AccountView, FieldError, KeyRow, Locale, PreferencesView, SessionRow, Theme, UsageRow,
@@ -49,6 +49,7 @@ async fn account_answer(
     let models: Vec<String> = call.gateway.engines.models().into_iter().map(|m| m.info.id).collect();
     let api_url = format!("{}/v1", call.gateway.config.public_url);
     let view = AccountView {
+        key_budget_days: call.gateway.limits.key_budget_days,
         name: account.name.as_str(),
         standing: account.standing,
         created: account.created.seconds(),
@@ -62,7 +63,7 @@ async fn account_answer(
                 created: k.created,
                 expires: k.expires,
                 models: k.models.as_ref().map(|models| models.join(", ")).unwrap_or_default(),
-                budget_tokens: k.budget_tokens,
+                limits: k.limits,
                 last_used: k.last_used,
             })
             .collect(),
@@ -178,12 +179,22 @@ async fn create_key(call: &Call, form: &Fields) -> Answer {
         }
     };
     let models: Vec<String> = form.all("models").map(str::to_owned).collect();
-    let budget = match form.get("budget").trim() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| Refusal::parameter("budget", "not a number"))?),
+    let limits = KeyLimits {
+        budget_tokens: number(form, "budget")?,
+        requests_per_minute: number(form, "requests_per_minute")?,
+        in_flight: number(form, "in_flight")?,
     };
-    let made = keys::make_key(call, form.get("name"), expires, (!models.is_empty()).then_some(models), budget).await?;
+    let made = keys::make_key(call, form.get("name"), expires, (!models.is_empty()).then_some(models), limits).await?;
     account_answer(call, StatusCode::OK, Some(made.text.expose()), None, None).await
+}
+
+/// A field that holds a number or nothing.
+fn number<T: std::str::FromStr>(form: &Fields, field: &'static str) -> Result<Option<T>, Refusal> {
+    let text = form.get(field).trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| Refusal::parameter(field, "not a number"))
 }
 
 /// Keeps what was chosen with the account, and on this device, whose next page shows it.
