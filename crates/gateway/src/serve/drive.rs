@@ -256,6 +256,7 @@ impl Plan {
         }
         Arc::make_mut(&mut self.request).prefill_slice = permit.prefill_slice;
         self.observation.waited(permit.waited);
+        self.observation.heavy(permit.is_heavy);
         self.generation.set_admitted();
         let revoked = permit.revoked.clone();
         let end = tokio::select! {
