@@ -1,5 +1,6 @@
 //! What goes into the machine and what comes out. Shapes only: the order of service is decided in `machine`.
 
+use rempart_domain::sabotage::{Sabotage, breaks};
 use rempart_domain::{Band, Millis, Posture, ReasonCode, TokenCount};
 
 use crate::share::Shares;
@@ -45,8 +46,9 @@ impl Group {
     pub(crate) const LINES: [Self; 4] = [Self::Members, Self::Heavy, Self::Newcomers, Self::Visitors];
 
     /// The line a band stands in; `None` for the suspended, who are not served.
-    pub const fn of(band: Band) -> Option<Self> {
+    pub fn of(band: Band) -> Option<Self> {
         match band {
+            Band::Newcomer | Band::Visitor if breaks(Sabotage::Priority) => Some(Self::Members),
             Band::Trusted | Band::Member => Some(Self::Members),
             Band::Newcomer => Some(Self::Newcomers),
             Band::Visitor => Some(Self::Visitors),

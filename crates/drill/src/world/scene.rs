@@ -12,6 +12,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
+use rempart_admission::cohort::Cohorts;
 use rempart_admission::{Decision, Machine, TicketId};
 use rempart_domain::{Millis, Posture};
 use rempart_engine::scripted::machine::{Event as EngineEvent, Machine as EngineMachine, Nanos, Script};
@@ -119,6 +120,7 @@ struct Scene<'a> {
     hashing: WorkLine,
     hashes_waiting: u32,
     gate: Machine,
+    cohorts: Cohorts,
     meter: Meter,
     watch: Watch,
     engine: EngineMachine,
@@ -157,6 +159,7 @@ impl<'a> Scene<'a> {
             hashing: WorkLine::default(),
             hashes_waiting: 0,
             gate: Machine::new(machine_limits(scenario), seed),
+            cohorts: Cohorts::new(seed),
             meter: Meter::new(MeterLimits::default()),
             watch: Watch::new(scenario.platform.limits.get("demoted_members_percent").copied().unwrap_or(25)),
             engine: EngineMachine::new(script),

@@ -1,6 +1,7 @@
 //! The path of a request, as the gateway goes it: key, budget, admission, engine, answer. The decisions are the product's machines'.
 
-use rempart_admission::{AccountKey, Capacity, CohortId, Decision, Grant, Limits, Offer, Share, Shares, Verdict};
+use rempart_admission::cohort::attribute;
+use rempart_admission::{AccountKey, Capacity, Decision, Grant, Limits, Offer, Share, Shares, Verdict};
 use rempart_defense::Act;
 use rempart_domain::{AccountId, Band, Millis, ReasonCode, TokenCount, UnixSeconds, Usage};
 use rempart_engine::scripted::machine::{Event as EngineEvent, EventKind, Machine as EngineMachine, Nanos};
@@ -62,6 +63,8 @@ pub(super) struct Request {
     pub(super) client: Option<u32>,
     pub(super) account: u64,
     pub(super) network: u64,
+    /// When its account was made.
+    pub(super) minute: u64,
     pub(super) band: Band,
     pub(super) wants: Wants,
     pub(super) has_bad_key: bool,
@@ -93,6 +96,7 @@ impl Default for Request {
             client: None,
             account: 0,
             network: 0,
+            minute: 0,
             band: Band::Visitor,
             wants: Wants::Connection { stays_us: 0 },
             has_bad_key: false,
@@ -121,6 +125,11 @@ impl Request {
 
     const fn is_stream(&self) -> bool {
         matches!(self.wants, Wants::Text { is_stream: true, .. })
+    }
+
+    /// What a stranger has in common with others, as the gateway sees it; programs are all alike here.
+    const fn attributes(&self) -> [u64; 3] {
+        [attribute(1, self.minute), attribute(2, self.network), attribute(3, self.network >> 8)]
     }
 
     /// What it is expected to weigh.
@@ -246,10 +255,15 @@ impl Scene<'_> {
         request.hold = Some(hold);
         request.stage = Stage::Waiting;
         let own = AccountKey(request.account);
+        let cohort = if request.band.is_member() {
+            own.own_cohort()
+        } else {
+            self.cohorts.choose(moment.now, own, &request.attributes())
+        };
         let offer = Offer {
             ticket: ticket_id(ticket),
             band: request.band,
-            cohort: if request.band.is_member() { own.own_cohort() } else { CohortId(request.network | 1 << 63) },
+            cohort,
             account: own,
             input: TokenCount(request.input),
             output_cap: cap,
