@@ -60,6 +60,7 @@ impl Baseline {
             queue_len_per_group: most,
             queue_len_total: most,
             in_flight_per_account: [most; 3],
+            heavy_times: 0,
             ..Limits::new(capacity)
         };
         Self { policy, machine: Machine::new(limits, seed), dagor: Dagor::default() }

@@ -8,6 +8,7 @@
 //! hashed account. What must stay true: the table has one size, and what collides in it is forgotten, so that nobody can fill it.
 
 use rempart_domain::Millis;
+use rempart_domain::sabotage::{Sabotage, breaks};
 
 use crate::table::mix;
 use crate::types::{AccountKey, CohortId};
@@ -48,6 +49,9 @@ impl Cohorts {
 
     /// The cohort of a stranger: that of its commonest attribute (of equals the first), or its own.
     pub fn choose(&mut self, now: Millis, account: AccountKey, attributes: &[u64]) -> CohortId {
+        if breaks(Sabotage::Cohorts) {
+            return account.own_cohort();
+        }
         let bit = 1_u64 << (mix(account.0 ^ self.seed) & 63);
         let mut best = (CROWD_MIN - 1, account.own_cohort());
         for attribute in attributes.iter().copied().filter(|attribute| *attribute != 0) {

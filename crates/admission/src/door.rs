@@ -11,20 +11,20 @@ use crate::types::{Cause, Decision, Group, Offer, Refusal, Verdict};
 
 impl Machine {
     pub(crate) fn admissible(&self, offer: &Offer) -> Result<Group, Cause> {
-        let group = Group::of(offer.band).ok_or(Cause::Suspended)?;
+        let group = self.line_of(Group::of(offer.band).ok_or(Cause::Suspended)?, offer);
         if self.tickets.find(offer.ticket).is_some() {
             return Err(Cause::TicketInUse);
         }
         let share = self.limits.shares.of(self.posture);
         let is_closed = match group {
-            Group::Members => false,
+            Group::Members | Group::Heavy => false,
             Group::Newcomers => share.strangers_percent == 0,
             Group::Visitors => share.strangers_percent == 0 || share.visitors_percent == 0,
         };
         if is_closed {
             return Err(Cause::BandClosed);
         }
-        if group != Group::Members && u64::from(offer.input.0) > self.prompt_max() {
+        if !group.is_members() && u64::from(offer.input.0) > self.prompt_max() {
             return Err(Cause::PromptTooLong);
         }
         Ok(group)
@@ -51,7 +51,7 @@ impl Machine {
         view: View,
         out: &mut Vec<Decision>,
     ) -> Result<(), Cause> {
-        let is_member = group == Group::Members;
+        let is_member = group.is_members();
         if view.waiting >= self.limits.queue_len_per_account {
             return Err(Cause::AccountQueueFull);
         }
@@ -80,7 +80,7 @@ impl Machine {
 
     /// By the measured pace. Members get the benefit of the doubt, and of what strangers hold beyond their share.
     fn is_too_late(&mut self, now: Millis, group: Group, deadline: Millis, turns: u64) -> bool {
-        let is_member = group == Group::Members;
+        let is_member = group.is_members();
         let is_waiting = self.line(group).queue.waiting() > 0;
         let line = self.line_mut(group);
         line.pace.pass(now, is_waiting);

@@ -11,6 +11,7 @@ mod door;
 mod fair;
 mod front;
 mod heap;
+mod heavy;
 mod list;
 mod machine;
 mod pace;
@@ -19,6 +20,7 @@ mod share;
 mod table;
 mod ticket;
 mod types;
+mod usual;
 
 #[cfg(feature = "baselines")]
 pub mod baseline;

@@ -18,9 +18,13 @@ use crate::pace::{Jitter, Pace, to_f64};
 use crate::share::Amount;
 use crate::ticket::{Stage, Ticket, Tickets};
 use crate::types::{Capacity, Cause, Decision, Grant, Group, GroupState, Limits, Offer, Snapshot, TicketId, Verdict};
+use crate::usual::Usual;
 
 /// A token of answer weighs as two of prompt (VTC's prices).
 pub(crate) const OUTPUT_WEIGHT: u64 = 2;
+
+/// A member who had to wait is remembered so long.
+const PRESSED_FOR: Millis = Millis(10_000);
 
 /// What a stream that passes its reservation reserves more, in tokens.
 const OVERRUN_STEP: u64 = 64;
@@ -33,7 +37,13 @@ pub struct Machine {
     /// Prompt tokens that the engine reads in a moment, as far as that is known: what strangers' part of the prefill is reckoned from.
     pub(crate) burst: u64,
     pub(crate) tickets: Tickets,
-    pub(crate) lines: [Line; 3],
+    pub(crate) lines: [Line; 4],
+    /// What members usually ask.
+    pub(crate) usual: Usual,
+    /// What members' heavy requests hold, in whichever line they came.
+    pub(crate) heavy_held: Amount,
+    /// Members' usual requests had to wait until lately: heavy ones are bounded until then.
+    pub(crate) pressed_until: Millis,
     /// Waiters by deadline.
     pub(crate) due: Heap,
     pub(crate) jitter: Jitter,
@@ -74,7 +84,10 @@ impl Machine {
             posture: Posture::Calm,
             burst: u64::MAX,
             tickets: Tickets::new(seed),
-            lines: [line(0), line(1), line(2)],
+            lines: [line(0), line(3), line(1), line(2)],
+            usual: Usual::default(),
+            heavy_held: Amount::default(),
+            pressed_until: Millis(0),
             due: Heap::default(),
             jitter: Jitter::new(seed),
         }
@@ -93,11 +106,11 @@ impl Machine {
         };
         let view = self.line(group).queue.view(offer.account.0, offer.cohort.0);
         let in_flight_max = self.limits.in_flight_per_account.get(group.index()).copied().unwrap_or(0);
-        if view.waiting + view.running >= in_flight_max {
+        if self.in_flight_of(group, &offer, view) >= in_flight_max {
             return self.refuse(now, Some(group), Cause::AccountInFlight);
         }
         let ticket = Ticket { price: if price > 1.0 { price } else { 1.0 }, ..self.new_ticket(now, group, &offer) };
-        let starts = self.nobody_waits_until(group) && self.fits(group, ticket.amount);
+        let starts = self.nobody_waits_until(group) && self.fits(now, group, ticket.amount, ticket.is_heavy);
         if !starts && let Err(cause) = self.may_wait(now, group, &offer, view, out) {
             return self.refuse(now, Some(group), cause);
         }
@@ -140,7 +153,8 @@ impl Machine {
             t.amount.prefill = exact;
         }
         t.input = exact;
-        let (after, is_revoked) = (t.amount, t.is_revoked);
+        let (after, is_revoked, is_heavy) = (t.amount, t.is_revoked, t.is_heavy);
+        self.note_heavy(now, group.is_members() && is_heavy, before, after);
         let line = self.line_mut(group);
         line.held = line.held.minus(before).plus(after);
         if is_revoked {
@@ -178,7 +192,11 @@ impl Machine {
         let (group, account, cohort, since, amount) = (t.group, t.account, t.cohort, t.since, t.amount);
         let actual = u64::from(usage.input.0) + OUTPUT_WEIGHT * u64::from(usage.output.0);
         let charged = t.input + OUTPUT_WEIGHT * t.output;
-        let (is_revoked, price) = (t.is_revoked, t.price);
+        let (is_revoked, price, is_heavy) = (t.is_revoked, t.price, t.is_heavy);
+        self.note_heavy(now, group.is_members() && is_heavy, amount, Amount::default());
+        if group.is_members() && self.posture == Posture::Calm && usage.output.0 > 0 {
+            self.usual.learn(u64::from(usage.input.0), u64::from(usage.output.0));
+        }
         self.forget_running(slot);
         let line = self.line_mut(group);
         line.held = line.held.minus(amount);
@@ -254,6 +272,7 @@ impl Machine {
     /// The shares of another posture hold from now on. What runs is kept until a member needs it.
     pub fn set_posture(&mut self, now: Millis, posture: Posture, out: &mut Vec<Decision>) {
         self.posture = posture;
+        self.usual.skip_to(now);
         self.dispatch(now, None, out);
     }
 
@@ -267,11 +286,13 @@ impl Machine {
             revoking: u32::try_from(line.leaving.sequences).unwrap_or(u32::MAX),
             accounts: u32::try_from(line.queue.accounts()).unwrap_or(u32::MAX),
         };
-        let [members, newcomers, visitors] = &self.lines;
+        let [members, heavy, newcomers, visitors] = &self.lines;
+        let heavy = state(heavy);
         Snapshot {
             capacity: self.limits.capacity,
             posture: self.posture,
-            groups: [state(members), state(newcomers), state(visitors)],
+            groups: [state(members).plus(heavy), state(newcomers), state(visitors)],
+            heavy,
         }
     }
 
@@ -286,9 +307,10 @@ impl Machine {
     }
 
     pub(crate) const fn line(&self, group: Group) -> &Line {
-        let [members, newcomers, visitors] = &self.lines;
+        let [members, heavy, newcomers, visitors] = &self.lines;
         match group {
             Group::Members => members,
+            Group::Heavy => heavy,
             Group::Newcomers => newcomers,
             Group::Visitors => visitors,
         }
@@ -306,6 +328,7 @@ impl Machine {
             group,
             stage: Stage::Waiting,
             is_revoked: false,
+            is_heavy: self.is_heavy(offer),
             account: NOWHERE,
             cohort: NOWHERE,
             amount: Amount {
@@ -330,6 +353,9 @@ impl Machine {
         let Some((group, amount, deadline)) = self.tickets.get(slot).map(|t| (t.group, t.amount, t.deadline)) else {
             return;
         };
+        if group == Group::Members {
+            self.pressed_until = now + PRESSED_FOR;
+        }
         let line = pick(&mut self.lines, group);
         line.pace.pass(now, line.queue.waiting() > 0);
         line.queue.join(now, &mut self.tickets, slot);
@@ -351,27 +377,45 @@ impl Machine {
     /// Starts whoever can, in order. `own` is told by the return value instead of through `out`.
     pub(crate) fn dispatch(&mut self, now: Millis, own: Option<u32>, out: &mut Vec<Decision>) -> Option<Grant> {
         let mut own_grant = None;
-        for group in Group::ALL {
-            while let Some(slot) = self.line(group).queue.head() {
-                let Some(t) = self.tickets.get(slot) else { break };
-                let (ticket, amount) = (t.id, t.amount);
-                if !self.fits(group, amount) {
-                    break;
-                }
-                self.dequeue(now, slot);
-                self.line_mut(group).pace.count_start();
-                let grant = self.start(now, slot);
-                if own == Some(slot) {
-                    own_grant = Some(grant);
-                } else {
-                    out.push(Decision { ticket, verdict: Verdict::Start(grant) });
-                }
-            }
+        if self.heavy_is_due(now) {
+            own_grant = self.start_those_who_fit(now, Group::Heavy, own, out);
+        }
+        for group in Group::LINES {
+            own_grant = self.start_those_who_fit(now, group, own, out).or(own_grant);
             if self.line(group).queue.waiting() > 0 {
-                if group == Group::Members {
-                    self.make_room(out);
+                match group {
+                    Group::Members => self.make_room(out),
+                    Group::Heavy => self.make_room_for_heavy(now, out),
+                    Group::Newcomers | Group::Visitors => {}
                 }
                 break;
+            }
+        }
+        own_grant
+    }
+
+    /// Starts the heads of a line, one after the other, until one does not fit.
+    fn start_those_who_fit(
+        &mut self,
+        now: Millis,
+        group: Group,
+        own: Option<u32>,
+        out: &mut Vec<Decision>,
+    ) -> Option<Grant> {
+        let mut own_grant = None;
+        while let Some(slot) = self.line(group).queue.head() {
+            let Some(t) = self.tickets.get(slot) else { break };
+            let (ticket, amount, is_heavy) = (t.id, t.amount, t.is_heavy);
+            if !self.fits(now, group, amount, is_heavy) {
+                break;
+            }
+            self.dequeue(now, slot);
+            self.line_mut(group).pace.count_start();
+            let grant = self.start(now, slot);
+            if own == Some(slot) {
+                own_grant = Some(grant);
+            } else {
+                out.push(Decision { ticket, verdict: Verdict::Start(grant) });
             }
         }
         own_grant
@@ -380,13 +424,13 @@ impl Machine {
     fn start(&mut self, now: Millis, slot: u32) -> Grant {
         let shares = &self.limits.shares;
         let (posture, kv_max, slice) = (self.posture, self.limits.capacity.kv_tokens, shares.prefill_slice);
-        let none = Grant { kv_reserved: 0, prefill_slice: None, waited: Millis(0) };
+        let none = Grant { kv_reserved: 0, prefill_slice: None, waited: Millis(0), is_heavy: false };
         let Some(t) = self.tickets.get_mut(slot) else { return none };
         let waited = now.since(t.since);
         t.stage = Stage::Prefill;
         t.since = now;
         t.amount.kv = t.amount.kv.min(kv_max);
-        let (group, account, cohort, amount) = (t.group, t.account, t.cohort, t.amount);
+        let (group, account, cohort, amount, is_heavy) = (t.group, t.account, t.cohort, t.amount, t.is_heavy);
         let input = to_f64(t.input) * t.price;
         let line = pick(&mut self.lines, group);
         line.held = line.held.plus(amount);
@@ -394,8 +438,10 @@ impl Machine {
         line.queue.count_running(now, account, cohort, true);
         let scale = line.queue.scale(now);
         line.queue.charge(account, cohort, input, scale);
-        let is_sliced = group != Group::Members && posture > Posture::Calm;
-        Grant { kv_reserved: amount.kv, prefill_slice: is_sliced.then_some(slice), waited }
+        self.note_heavy(now, group.is_members() && is_heavy, Amount::default(), amount);
+        let is_sliced = !group.is_members() && posture > Posture::Calm;
+        let is_heavy = group == Group::Heavy;
+        Grant { kv_reserved: amount.kv, prefill_slice: is_sliced.then_some(slice), waited, is_heavy }
     }
 
     fn running(&self, ticket: TicketId) -> Option<u32> {
@@ -404,7 +450,8 @@ impl Machine {
     }
 
     fn nobody_waits_until(&self, group: Group) -> bool {
-        self.lines.iter().take(group.index() + 1).all(|line| line.queue.waiting() == 0)
+        let before = Group::LINES.into_iter().filter(|line| *line <= group);
+        before.into_iter().all(|line| self.line(line).queue.waiting() == 0)
     }
 
     fn wait_verdict(&self, slot: u32) -> Verdict {
@@ -415,10 +462,11 @@ impl Machine {
 }
 
 /// The line of a group, leaving the rest of the machine free to be borrowed.
-pub(crate) const fn pick(lines: &mut [Line; 3], group: Group) -> &mut Line {
-    let [members, newcomers, visitors] = lines;
+pub(crate) const fn pick(lines: &mut [Line; 4], group: Group) -> &mut Line {
+    let [members, heavy, newcomers, visitors] = lines;
     match group {
         Group::Members => members,
+        Group::Heavy => heavy,
         Group::Newcomers => newcomers,
         Group::Visitors => visitors,
     }
@@ -432,7 +480,7 @@ impl Machine {
     fn has_grace(&self, now: Millis, slot: u32) -> bool {
         let Some(t) = self.tickets.get(slot) else { return false };
         let are_leaving = self.lines.iter().any(|line| line.leaving.sequences > 0);
-        t.group == Group::Members && are_leaving && now < t.deadline + self.limits.revocation_grace
+        t.group.is_members() && are_leaving && now < t.deadline + self.limits.revocation_grace
     }
 }
 
@@ -450,7 +498,7 @@ impl Group {
     /// The word on the wire.
     pub const fn as_band(self) -> Band {
         match self {
-            Self::Members => Band::Member,
+            Self::Members | Self::Heavy => Band::Member,
             Self::Newcomers => Band::Newcomer,
             Self::Visitors => Band::Visitor,
         }

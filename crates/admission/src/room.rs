@@ -7,6 +7,8 @@
 //! What must stay true: while a member waits for a dimension, strangers hold no more than their share of it that is not already
 //! leaving.
 
+use rempart_domain::{Millis, Posture};
+
 use crate::machine::{Machine, pick};
 use crate::share::{Amount, Revocation};
 use crate::ticket::Stage;
@@ -14,7 +16,7 @@ use crate::types::{Capacity, Decision, Group, Verdict};
 
 impl Machine {
     /// Whether `amount` may start now for `group`, if it is its turn.
-    pub(crate) fn fits(&self, group: Group, amount: Amount) -> bool {
+    pub(crate) fn fits(&self, now: Millis, group: Group, amount: Amount, is_heavy: bool) -> bool {
         let capacity = Amount::of(self.limits.capacity);
         let held = self.held();
         let after = held.plus(amount);
@@ -29,21 +31,78 @@ impl Machine {
             Amount::of(of_strangers).percent(100 - share.strangers_percent.min(100)).percent(share.borrow_percent);
         match group {
             Group::Members => true,
-            Group::Newcomers => self.strangers_fit(amount, lent),
+            Group::Heavy => self.heavy_fits(now, amount),
+            Group::Newcomers => self.strangers_fit(now, amount, lent, is_heavy),
             Group::Visitors => {
                 let own = self.limits.shares.part(of_strangers, share.visitors_percent).plus(lent);
-                self.strangers_fit(amount, lent) && within(self.line(Group::Visitors).held, amount, own)
+                self.strangers_fit(now, amount, lent, is_heavy) && within(self.line(Group::Visitors).held, amount, own)
             }
         }
     }
 
-    fn strangers_fit(&self, amount: Amount, lent: Amount) -> bool {
-        within(self.strangers_held(), amount, self.strangers_share().plus(lent))
+    /// What is heavy holds what it takes for long: while members have to wait and strangers crowd (more wait than their share would hold),
+    /// it has half of that share and nothing on loan.
+    fn strangers_fit(&self, now: Millis, amount: Amount, lent: Amount, is_heavy: bool) -> bool {
+        let share = self.strangers_share();
+        let waiting = self.line(Group::Newcomers).queue.waiting() + self.line(Group::Visitors).queue.waiting();
+        let bound = if is_heavy && self.is_crowd(now, waiting, share) { share.percent(50) } else { share.plus(lent) };
+        within(self.strangers_held().plus(self.heavy_beyond()), amount, bound)
+    }
+
+    /// A member's heavy request, in an incident or while others wait: as much as members usually have of it, and beyond that what
+    /// strangers may have.
+    fn heavy_fits(&self, now: Millis, amount: Amount) -> bool {
+        !self.heavy_is_bounded(now)
+            || within(self.heavy_held.plus(self.strangers_held()), amount, self.heavy_bound(now))
+    }
+
+    fn heavy_is_bounded(&self, now: Millis) -> bool {
+        self.posture > Posture::Calm || now < self.pressed_until
+    }
+
+    /// What heavy requests of members and everything of strangers may hold together: what a calm day leaves to strangers, as a higher
+    /// posture takes from them and not from members. A crowd has half of it.
+    fn heavy_bound(&self, now: Millis) -> Amount {
+        let shares = &self.limits.shares;
+        let share = shares.part(self.strangers_capacity(), shares.of(Posture::Calm).strangers_percent);
+        let is_crowd = self.is_crowd(now, self.line(Group::Heavy).queue.waiting(), share);
+        self.usual.allowance().plus(if is_crowd { share.percent(50) } else { share })
+    }
+
+    /// Members have to wait, and more are waiting than the share would hold.
+    fn is_crowd(&self, now: Millis, waiting: u32, share: Amount) -> bool {
+        now < self.pressed_until && u64::from(waiting) > share.sequences
+    }
+
+    /// Revokes strangers' running for members' heavy requests: what is on loan as for any member, and where those are bounded, of the
+    /// strangers' own share up to half.
+    pub(crate) fn make_room_for_heavy(&mut self, now: Millis, out: &mut Vec<Decision>) {
+        let wanted = self.line(Group::Heavy).wanted;
+        let share = self.strangers_share();
+        self.revoke_while(self.members_held().plus(wanted), Amount::of(self.limits.capacity), share, out);
+        if self.heavy_is_bounded(now) {
+            let needed = self.heavy_held.plus(wanted);
+            // Prompts are soon read: nobody is cut off for them.
+            let bound = Amount { prefill: u64::MAX, ..self.heavy_bound(now) };
+            self.revoke_while(needed, bound, share.percent(50), out);
+        }
+    }
+
+    /// What members' heavy requests hold of the strangers' share.
+    fn heavy_beyond(&self) -> Amount {
+        match self.posture {
+            Posture::Calm => Amount::default(),
+            _ => self.heavy_held.minus(self.usual.allowance()),
+        }
     }
 
     /// What all groups hold.
     pub(crate) fn held(&self) -> Amount {
-        self.line(Group::Members).held.plus(self.strangers_held())
+        self.members_held().plus(self.strangers_held())
+    }
+
+    fn members_held(&self) -> Amount {
+        self.line(Group::Members).held.plus(self.line(Group::Heavy).held)
     }
 
     pub(crate) fn strangers_held(&self) -> Amount {
@@ -74,16 +133,19 @@ impl Machine {
 
     /// Revokes what strangers hold on loan, as far as waiting members are short of it.
     pub(crate) fn make_room(&mut self, out: &mut Vec<Decision>) {
-        let capacity = Amount::of(self.limits.capacity);
-        let share = self.strangers_share();
+        let needed = self.members_held().plus(self.line(Group::Members).wanted);
+        self.revoke_while(needed, Amount::of(self.limits.capacity), self.strangers_share(), out);
+    }
+
+    /// Revokes strangers' running while `needed` and theirs are more than `most` of something of which they hold more than `floor`.
+    fn revoke_while(&mut self, needed: Amount, most: Amount, floor: Amount, out: &mut Vec<Decision>) {
         loop {
             let staying = self.strangers_staying();
-            let members = self.line(Group::Members);
-            let needed = members.held.plus(members.wanted).plus(staying);
-            let is_short = |need: u64, most: u64, held: u64, own: u64| need > most && held > own;
-            let must_revoke = is_short(needed.sequences, capacity.sequences, staying.sequences, share.sequences)
-                || is_short(needed.kv, capacity.kv, staying.kv, share.kv)
-                || is_short(needed.prefill, capacity.prefill, staying.prefill, share.prefill);
+            let all = needed.plus(staying);
+            let is_short = |all: u64, most: u64, held: u64, floor: u64| all > most && held > floor;
+            let must_revoke = is_short(all.sequences, most.sequences, staying.sequences, floor.sequences)
+                || is_short(all.kv, most.kv, staying.kv, floor.kv)
+                || is_short(all.prefill, most.prefill, staying.prefill, floor.prefill);
             if !must_revoke || !self.revoke_youngest(out) {
                 return;
             }
@@ -133,7 +195,10 @@ impl Machine {
     /// The first byte: its prompt is taken up. False if it was sent before.
     pub(crate) fn begin_stream(&mut self, slot: u32) -> bool {
         let Some(t) = self.tickets.get(slot).filter(|t| t.stage == Stage::Prefill) else { return false };
-        let (group, is_revoked, prefill) = (t.group, t.is_revoked, t.amount.prefill);
+        let (group, is_revoked, prefill, is_heavy) = (t.group, t.is_revoked, t.amount.prefill, t.is_heavy);
+        if is_heavy && group.is_members() {
+            self.heavy_held.prefill = self.heavy_held.prefill.saturating_sub(prefill);
+        }
         self.forget_running(slot);
         if let Some(t) = self.tickets.get_mut(slot) {
             t.stage = Stage::Streaming;
@@ -156,11 +221,14 @@ impl Machine {
         let step = step.max(t.output - t.output_reserved).min(t.output_cap - t.output_reserved);
         t.output_reserved += step;
         t.amount.kv += step;
-        let group = t.group;
+        let (group, is_heavy) = (t.group, t.is_heavy);
+        if is_heavy && group.is_members() {
+            self.heavy_held.kv += step;
+        }
         self.line_mut(group).held.kv += step;
         let is_full = self.held().kv > self.limits.capacity.kv_tokens;
         let members_wait = self.line(Group::Members).queue.waiting() > 0;
-        if group == Group::Members {
+        if group.is_members() {
             self.make_room(out);
         } else if (is_full || members_wait) && self.limits.shares.revocation == Revocation::Streams {
             self.revoke(slot, out);

@@ -29,6 +29,8 @@ pub(crate) struct Ticket {
     pub(crate) stage: Stage,
     /// Revoked and not yet released.
     pub(crate) is_revoked: bool,
+    /// Many times what members usually ask.
+    pub(crate) is_heavy: bool,
     pub(crate) account: u32,
     pub(crate) cohort: u32,
     /// What it holds, or will hold.

@@ -1,5 +1,6 @@
 //! What goes into the machine and what comes out. Shapes only: the order of service is decided in `machine`.
 
+use rempart_domain::sabotage::{Sabotage, breaks};
 use rempart_domain::{Band, Millis, Posture, ReasonCode, TokenCount};
 
 use crate::share::Shares;
@@ -29,19 +30,25 @@ impl AccountKey {
 pub enum Group {
     /// `trusted` and `member`: whom the reserve is for.
     Members = 0,
+    /// Of the same, while an incident is open: what is many times as much as members usually ask. Told with the members.
+    Heavy = 1,
     /// `newcomer`.
-    Newcomers = 1,
+    Newcomers = 2,
     /// `visitor`.
-    Visitors = 2,
+    Visitors = 3,
 }
 
 impl Group {
-    /// In strict order.
+    /// As they are told outside, in strict order.
     pub const ALL: [Self; 3] = [Self::Members, Self::Newcomers, Self::Visitors];
 
+    /// Every line, in strict order.
+    pub(crate) const LINES: [Self; 4] = [Self::Members, Self::Heavy, Self::Newcomers, Self::Visitors];
+
     /// The line a band stands in; `None` for the suspended, who are not served.
-    pub const fn of(band: Band) -> Option<Self> {
+    pub fn of(band: Band) -> Option<Self> {
         match band {
+            Band::Newcomer | Band::Visitor if breaks(Sabotage::Priority) => Some(Self::Members),
             Band::Trusted | Band::Member => Some(Self::Members),
             Band::Newcomer => Some(Self::Newcomers),
             Band::Visitor => Some(Self::Visitors),
@@ -51,7 +58,16 @@ impl Group {
 
     /// Position in [`Group::ALL`].
     pub const fn index(self) -> usize {
-        self as usize
+        match self {
+            Self::Members | Self::Heavy => 0,
+            Self::Newcomers => 1,
+            Self::Visitors => 2,
+        }
+    }
+
+    /// Whether it is members who stand in it.
+    pub const fn is_members(self) -> bool {
+        matches!(self, Self::Members | Self::Heavy)
     }
 }
 
@@ -98,6 +114,8 @@ pub struct Limits {
     /// The engine reads one prompt after the other: from `guarded` on a stranger's must fit what it reads in a moment, or every member
     /// behind it would wait.
     pub prompts_are_whole: bool,
+    /// In an incident a member's request that is so many times what members usually ask is heavy: see `usual`. 0: none is.
+    pub heavy_times: u32,
     /// How long a member's waiter outlives its deadline while strangers are being revoked to make room for it.
     pub revocation_grace: Millis,
 }
@@ -116,6 +134,7 @@ impl Limits {
             accounts_remembered: 16_384,
             retry_after_max: Millis::from_secs(60),
             prompts_are_whole: false,
+            heavy_times: 4,
             revocation_grace: Millis::from_secs(1),
         }
     }
@@ -151,6 +170,8 @@ pub struct Grant {
     pub prefill_slice: Option<TokenCount>,
     /// How long it waited.
     pub waited: Millis,
+    /// A member's, and many times what members usually ask: that it waited says nothing of how members are served.
+    pub is_heavy: bool,
 }
 
 /// Why not, exactly: for the journal. Outside only `reason` is told.
@@ -279,6 +300,19 @@ pub struct GroupState {
     pub accounts: u32,
 }
 
+impl GroupState {
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            queued: self.queued + other.queued,
+            in_flight: self.in_flight + other.in_flight,
+            kv_tokens: self.kv_tokens + other.kv_tokens,
+            prefill_tokens: self.prefill_tokens + other.prefill_tokens,
+            revoking: self.revoking + other.revoking,
+            accounts: self.accounts + other.accounts,
+        }
+    }
+}
+
 /// The machine from outside, for metrics and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshot {
@@ -288,4 +322,6 @@ pub struct Snapshot {
     pub posture: Posture,
     /// By [`Group::index`].
     pub groups: [GroupState; 3],
+    /// Of the members': what is many times as much as they usually ask, in a line of its own while an incident is open.
+    pub heavy: GroupState,
 }

@@ -7,6 +7,7 @@ mod name;
 mod posture;
 mod principal;
 mod reason;
+pub mod sabotage;
 mod secret;
 mod standing;
 mod units;

@@ -104,6 +104,8 @@ pub struct Permit {
     pub revoked: CancellationToken,
     /// How long it waited.
     pub waited: Millis,
+    /// A member's, and many times what members usually ask.
+    pub is_heavy: bool,
 }
 
 impl Lane {
@@ -192,6 +194,7 @@ impl Lane {
             prefill_slice: granted.prefill_slice,
             revoked,
             waited: granted.waited,
+            is_heavy: granted.is_heavy,
         })
     }
 

@@ -4,7 +4,7 @@
 //! and what is lost is counted; the request path never waits here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use rempart_domain::{AccountId, Band, Millis, ReasonCode, RequestId, UnixSeconds};
@@ -45,6 +45,8 @@ pub struct Record {
     pub band: Band,
     /// How it ended.
     pub outcome: Outcome,
+    /// A member's, and many times what members usually ask.
+    pub is_heavy: bool,
     /// Wait before a scarce resource, in milliseconds.
     pub wait_ms: u32,
     /// Time to first token, in milliseconds; 0 when none came.
@@ -63,6 +65,7 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Observation {
     reason: AtomicU8,
+    is_heavy: AtomicBool,
     wait_ms: AtomicU32,
     first_token_us: AtomicU32,
     input_tokens: AtomicU32,
@@ -73,6 +76,7 @@ impl Default for Observation {
     fn default() -> Self {
         Self {
             reason: AtomicU8::new(SERVED),
+            is_heavy: AtomicBool::new(false),
             wait_ms: AtomicU32::new(0),
             first_token_us: AtomicU32::new(0),
             input_tokens: AtomicU32::new(0),
@@ -90,6 +94,11 @@ impl Observation {
     /// It waited before a scarce resource.
     pub fn waited(&self, wait: Millis) {
         self.wait_ms.store(u32::try_from(wait.0).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// It was a member's, and many times what members usually ask.
+    pub fn heavy(&self, is_heavy: bool) {
+        self.is_heavy.store(is_heavy, Ordering::Relaxed);
     }
 
     /// Its first token was there, `after_us` microseconds after the head.
@@ -215,6 +224,7 @@ impl Drop for Watch {
             account: self.account,
             band: self.band,
             outcome,
+            is_heavy: self.observation.is_heavy.load(Ordering::Relaxed),
             wait_ms: load(&self.observation.wait_ms),
             first_token_ms: load(&self.observation.first_token_us).div_ceil(1000),
             total_ms,

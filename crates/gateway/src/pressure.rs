@@ -63,7 +63,7 @@ impl Tally {
             counter.fetch_add(1, Ordering::Relaxed);
         };
         if record.band.is_member() {
-            if record.first_token_ms > 0 {
+            if record.first_token_ms > 0 && !record.is_heavy {
                 add(&self.members_ended);
                 add(&self.members_ttft_count);
                 self.members_wait_ms.fetch_add(u64::from(record.wait_ms), Ordering::Relaxed);
@@ -123,7 +123,8 @@ impl Gateway {
             kv_tokens += state.capacity.kv_tokens;
             for (group, held) in Group::ALL.into_iter().zip(state.groups) {
                 if group == Group::Members {
-                    room.members_waiting += held.queued;
+                    // What is heavy waits by design: it says nothing of how members are served.
+                    room.members_waiting += held.queued.saturating_sub(state.heavy.queued);
                     members += u64::from(held.in_flight);
                     members_kv += held.kv_tokens;
                 } else {

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rempart_defense::{Act, Conduct, ConductRules};
+use rempart_domain::sabotage::{Sabotage, breaks};
 use rempart_domain::{AccountId, Day, Standing, UnixMillis, UnixSeconds};
 use rempart_identity::ChangedBy;
 use rempart_store::GoodDay;
@@ -129,7 +130,7 @@ impl Gateway {
 
     /// Every few seconds: a day of good use for whoever was served today, and the standing that is due for it.
     pub async fn count_good_days(&self) {
-        if self.posture.state().is_incident() {
+        if self.posture.state().is_incident() && !breaks(Sabotage::Freeze) {
             return;
         }
         let day = self.clock.date().day();

@@ -18,6 +18,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use rempart_domain::sabotage::{Sabotage, breaks};
 use rempart_domain::{AccountId, Band, Credential, Principal, Role, SessionId, Standing, UnixSeconds};
 
 use crate::ticket::wire_seconds;
@@ -286,6 +287,9 @@ impl Revocations {
 
     /// An incident began at `at`: what is earned from then on does not count until [`Revocations::thaw`]. Of two, the earlier holds.
     pub fn freeze(&self, at: UnixSeconds) {
+        if breaks(Sabotage::Freeze) {
+            return;
+        }
         self.frozen_at.fetch_min(at.0, Ordering::AcqRel);
     }
 

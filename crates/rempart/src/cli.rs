@@ -31,6 +31,15 @@ pub(crate) struct Globals {
     /// Results as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Takes a protection out, for the drill's own test: priority, freeze, gate, cohorts or log-leak.
+    #[cfg(feature = "sabotage")]
+    #[arg(long, global = true, value_name = "CHOICE", value_parser = read_sabotage)]
+    pub(crate) sabotage: Option<rempart_domain::sabotage::Sabotage>,
+}
+
+#[cfg(feature = "sabotage")]
+fn read_sabotage(word: &str) -> Result<rempart_domain::sabotage::Sabotage, rempart_domain::UnknownWord> {
+    rempart_domain::sabotage::Sabotage::parse(word)
 }
 
 /// One file in `commands/` each.

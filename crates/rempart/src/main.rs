@@ -27,5 +27,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     rustix::process::umask(rustix::fs::Mode::from_bits_retain(0o077));
+    #[cfg(feature = "sabotage")]
+    if let Some(sabotage) = cli.globals.sabotage {
+        rempart_domain::sabotage::choose(sabotage);
+        outcome::tell(&format!("SABOTAGE: {sabotage} is taken out; this program is for tests only"));
+    }
     commands::run(&cli.globals, cli.command).unwrap_or_else(|failure| failure.report())
 }

@@ -4,6 +4,7 @@ mod buckets;
 mod controller;
 mod decisions;
 mod fairness;
+mod heavy;
 mod lane;
 mod properties;
 mod reserve;

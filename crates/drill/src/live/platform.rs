@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::child::Program;
 use super::machine::{Cores, Watched};
 use super::store_proxy::StoreProxy;
-use super::{LiveError, Target};
+use super::{LiveError, LiveOptions, Target};
 use crate::scenario::{Keys as WhoseKeys, Scenario};
 
 /// Keys of everybody, in the order of their accounts.
@@ -35,6 +35,8 @@ pub(super) struct Platform {
     engine_args: Vec<String>,
     serving: Program,
     serve_args: Vec<String>,
+    /// Arguments of `serve` that no other command takes.
+    besides: Vec<String>,
     store: Option<StoreProxy>,
     pub(super) public: Target,
     pub(super) console: Target,
@@ -43,11 +45,12 @@ pub(super) struct Platform {
 impl Platform {
     /// Starts an engine, brings the accounts in and starts the platform.
     pub(super) fn start(
-        program: &Path,
+        options: &LiveOptions,
         scenario: &Scenario,
         store_url: Option<&str>,
         cores: Option<Cores>,
     ) -> Result<(Self, Keyring), LiveError> {
+        let program = options.program.as_path();
         let root = tempfile::Builder::new().prefix("rempart-drill-").tempdir().map_err(LiveError::Folder)?;
         let shape = scenario.engine;
         let args = |listen: &str| -> Vec<String> {
@@ -77,11 +80,15 @@ impl Platform {
         };
         let keyring = bring_in(program, scenario, root.path(), &base)?;
         let serve_args = base(&["serve"]);
-        let serving = Program::start(program, &serve_args, &root.path().join("platform.log"), cores)?;
+        let besides = options.serve_args.clone();
+        let all_args = [serve_args.as_slice(), besides.as_slice()].concat();
+        let serving = Program::start(program, &all_args, &root.path().join("platform.log"), cores)?;
         let (public, console) = (serving.address("public")?, serving.address("console")?);
         let engine_args = args(&engine_at.authority());
         let program = program.to_owned();
-        Ok((Self { program, root, cores, engine, engine_args, serving, serve_args, store, public, console }, keyring))
+        let platform =
+            Self { program, root, cores, engine, engine_args, serving, serve_args, besides, store, public, console };
+        Ok((platform, keyring))
     }
 
     /// Runs a command of the binary beside the platform; what it printed.
@@ -111,7 +118,7 @@ impl Platform {
     /// The platform is killed and starts again at the same addresses.
     pub(super) fn kill_and_restart(&mut self) -> Result<(), LiveError> {
         self.serving.kill();
-        let mut args = self.serve_args.clone();
+        let mut args = [self.serve_args.as_slice(), self.besides.as_slice()].concat();
         args.extend(["--listen".to_owned(), self.public.authority()]);
         self.serving = Program::start(&self.program, &args, &self.root.path().join("platform.log"), self.cores)?;
         self.console = self.serving.address("console")?;
@@ -171,6 +178,12 @@ fn config_of(scenario: &Scenario, root: &Path, engine: Target, store_url: Option
     if let Some(level) = &scenario.platform.registration {
         text.push_str(&format!("[registration]\nlevel = {level:?}\n"));
     }
+    if !scenario.platform.standing.is_empty() {
+        text.push_str("[standing]\n");
+        for (name, value) in &scenario.platform.standing {
+            text.push_str(&format!("{name} = {value}\n"));
+        }
+    }
     if !scenario.platform.limits.is_empty() {
         text.push_str("[limits]\n");
         for (name, value) in &scenario.platform.limits {
@@ -184,6 +197,9 @@ fn config_of(scenario: &Scenario, root: &Path, engine: Target, store_url: Option
 pub(super) fn member_name(number: u32) -> String {
     format!("member{number}")
 }
+
+/// Honest newcomers were made so far apart, in seconds.
+const NEWCOMERS_APART_S: u64 = 420;
 
 /// Imports everybody while the platform is not running yet.
 fn bring_in(
@@ -203,11 +219,15 @@ fn bring_in(
         ("new", most(WhoseKeys::New), "newcomer"),
         ("turned", most(WhoseKeys::Turned), "member"),
     ];
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let mut lines = String::new();
-    for (name, count, standing) in groups {
+    for (group, count, standing) in groups {
         for number in 0..count {
-            let name = format!("{name}{number}");
-            let line = serde_json::json!({ "name": name, "standing": standing, "keys": 1 });
+            let name = format!("{group}{number}");
+            // Honest newcomers came one by one; accounts made for an attack came together.
+            let ago_s = if group == "newcomer" { u64::from(number + 1) * NEWCOMERS_APART_S } else { 0 };
+            let created = now.saturating_sub(ago_s);
+            let line = serde_json::json!({ "name": name, "standing": standing, "keys": 1, "created": created });
             lines.push_str(&line.to_string());
             lines.push('\n');
         }

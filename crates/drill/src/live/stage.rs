@@ -33,6 +33,8 @@ pub struct LiveOptions {
     pub against: Option<Against>,
     /// A PostgreSQL address, for scenarios that need one.
     pub store_url: Option<String>,
+    /// Arguments of `serve` besides.
+    pub serve_args: Vec<String>,
     /// Set from outside to end it early.
     pub is_stopped: Arc<AtomicBool>,
 }
@@ -87,7 +89,7 @@ pub fn run(scenario: &Scenario, options: &LiveOptions, watch: &mut dyn FnMut(Pro
     let store_url = options.store_url.as_deref().filter(|_| scenario.platform.store == StoreKind::Postgres);
     let (platform, keyring) = match &options.against {
         None => {
-            let (platform, keyring) = Platform::start(&options.program, scenario, store_url, cores)?;
+            let (platform, keyring) = Platform::start(options, scenario, store_url, cores)?;
             (Some(platform), keyring)
         }
         Some(_) => (None, foreign_keys(scenario)),

@@ -92,6 +92,8 @@ impl Default for EngineShape {
 pub struct Platform {
     /// `[limits]`, by name.
     pub limits: BTreeMap<String, u64>,
+    /// `[standing]`, by name.
+    pub standing: BTreeMap<String, u64>,
     /// `registration.level`.
     pub registration: Option<String>,
     /// `store.url`'s kind: the drill starts or is given what it needs.

@@ -80,7 +80,7 @@ impl Arm {
             Self::Reserve => {
                 let share = Share { strangers_percent: 35, visitors_percent: 35, borrow_percent: 0 };
                 let shares = Shares { revocation: Revocation::Never, ..Shares::constant(share) };
-                Gate::Ours(Box::new(Machine::new(Limits { shares, ..Limits::new(capacity) }, seed)))
+                Gate::Ours(Box::new(Machine::new(Limits { shares, heavy_times: 0, ..Limits::new(capacity) }, seed)))
             }
             Self::Ours => Gate::Ours(Box::new(Machine::new(Limits::new(capacity), seed))),
         }

@@ -6,11 +6,13 @@
 mod actors;
 mod core;
 mod path;
+mod watch;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
+use rempart_admission::cohort::Cohorts;
 use rempart_admission::{Decision, Machine, TicketId};
 use rempart_domain::{Millis, Posture};
 use rempart_engine::scripted::machine::{Event as EngineEvent, Machine as EngineMachine, Nanos, Script};
@@ -19,6 +21,7 @@ use rempart_metering::{Limits as MeterLimits, Meter};
 use self::actors::Clients;
 use self::core::{Costs, WorkLine};
 use self::path::{Request, machine_limits};
+use self::watch::{SECOND_US, Watch};
 use crate::plan::{Ask, asks};
 use crate::report::{Machine as MachineSeen, Mode, Run};
 use crate::scenario::{FaultKind, Scenario};
@@ -61,6 +64,8 @@ enum Happening {
     Engine,
     /// Admission ticks.
     Tick,
+    /// Posture and conduct are looked at.
+    Second,
     /// A phase begins.
     Phase(usize),
     /// The engine dies, or is back.
@@ -77,7 +82,7 @@ pub fn run_scenario(scenario: &Scenario, seed: u64) -> Result<Run, WorldError> {
     }
     let mut scene = Scene::new(scenario, seed);
     scene.run();
-    let mut notes = Vec::new();
+    let mut notes = std::mem::take(&mut scene.notes);
     if scenario.arrivals.is_some() {
         notes.push("registration by honest people is judged live only".to_owned());
     }
@@ -115,7 +120,9 @@ struct Scene<'a> {
     hashing: WorkLine,
     hashes_waiting: u32,
     gate: Machine,
+    cohorts: Cohorts,
     meter: Meter,
+    watch: Watch,
     engine: EngineMachine,
     engine_is_up: bool,
     engine_wakes_us: Option<u64>,
@@ -123,6 +130,7 @@ struct Scene<'a> {
     engine_events: Vec<EngineEvent>,
     used: u64,
     tally: Tally,
+    notes: Vec<String>,
 }
 
 impl<'a> Scene<'a> {
@@ -151,7 +159,9 @@ impl<'a> Scene<'a> {
             hashing: WorkLine::default(),
             hashes_waiting: 0,
             gate: Machine::new(machine_limits(scenario), seed),
+            cohorts: Cohorts::new(seed),
             meter: Meter::new(MeterLimits::default()),
+            watch: Watch::new(scenario.platform.limits.get("demoted_members_percent").copied().unwrap_or(25)),
             engine: EngineMachine::new(script),
             engine_is_up: true,
             engine_wakes_us: None,
@@ -159,6 +169,7 @@ impl<'a> Scene<'a> {
             engine_events: Vec::new(),
             used: 0,
             tally: Tally::new(scenario.spans()),
+            notes: Vec::new(),
         }
     }
 
@@ -202,6 +213,7 @@ impl<'a> Scene<'a> {
             }
         }
         self.plan(TICK_US, Happening::Tick);
+        self.plan(SECOND_US, Happening::Second);
     }
 
     fn plan(&mut self, at_us: u64, happening: Happening) {
@@ -235,17 +247,16 @@ impl<'a> Scene<'a> {
                     self.plan(self.now_us + TICK_US, Happening::Tick);
                 }
             }
+            Happening::Second => self.watch_second(),
             Happening::Phase(at) => self.begin_phase(at),
             Happening::EngineIs(is_up) => self.engine_is(is_up),
         }
     }
 
     fn begin_phase(&mut self, at: usize) {
-        let posture = self.scenario.phases.get(at).and_then(|phase| phase.posture.as_deref());
-        if let Some(posture) = posture.and_then(|word| Posture::parse(word).ok()) {
-            let now = self.now();
-            self.gate.set_posture(now, posture, &mut self.decisions);
-            self.follow();
+        // A phase that says nothing leaves what holds; a word that is no posture (`auto`) gives it back.
+        if let Some(word) = self.scenario.phases.get(at).and_then(|phase| phase.posture.as_deref()) {
+            self.declare_posture(Posture::parse(word).ok());
         }
     }
 

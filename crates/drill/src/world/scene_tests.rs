@@ -12,6 +12,8 @@ const SCENARIOS: &[&str] = &[
     "token-flood",
     "prompt-bombs",
     "answer-bombs",
+    "members-gone-bad",
+    "long-answers",
     "slow-readers",
     "disconnects-inside",
     "credential-stuffing",

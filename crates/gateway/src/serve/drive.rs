@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use rempart_admission::AccountKey;
 use rempart_defense::Act;
+use rempart_domain::sabotage::{Sabotage, breaks};
 use rempart_domain::{Band, Millis, ReasonCode, TokenCount, Usage};
 use rempart_engine::{EngineError, EngineEvent, EngineStatus, FinishReason, GenerateRequest, Prompt};
 use rempart_metering::{Caps, caps};
@@ -68,6 +69,7 @@ pub fn plan(call: &Call, asked: Asked, generation: &Arc<Generation>) -> Result<P
     }
     let lanes = order_lanes(gateway, &route.candidates)?;
     let lane = lanes.first().ok_or(ReasonCode::Internal)?;
+    leak_if_sabotaged(&asked.prompt);
     let request = GenerateRequest {
         model: route.model,
         prompt: asked.prompt,
@@ -256,6 +258,7 @@ impl Plan {
         }
         Arc::make_mut(&mut self.request).prefill_slice = permit.prefill_slice;
         self.observation.waited(permit.waited);
+        self.observation.heavy(permit.is_heavy);
         self.generation.set_admitted();
         let revoked = permit.revoked.clone();
         let end = tokio::select! {
@@ -375,6 +378,17 @@ impl Plan {
             }
             _ => refusal,
         }
+    }
+}
+
+/// For the drill's own test: see `rempart_domain::sabotage`.
+fn leak_if_sabotaged(prompt: &Prompt) {
+    if breaks(Sabotage::LogLeak) {
+        let text = match prompt {
+            Prompt::Chat(messages) => messages.expose().get(),
+            Prompt::Text(text) => text.expose(),
+        };
+        tracing::warn!(prompt = text, "sabotage: what is asked is written down");
     }
 }
 

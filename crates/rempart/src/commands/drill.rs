@@ -178,8 +178,14 @@ fn run_live(globals: &Globals, args: &Drill, scenario: &Scenario, seed: u64) -> 
     let program = std::env::current_exe().map_err(|error| Failure::internal("own program", &error))?;
     let is_stopped = Arc::new(AtomicBool::new(false));
     stop_on_signal(Arc::clone(&is_stopped))?;
-    let options =
-        LiveOptions { program, seed, against, store_url: args.store.clone(), is_stopped: Arc::clone(&is_stopped) };
+    let options = LiveOptions {
+        program,
+        seed,
+        against,
+        store_url: args.store.clone(),
+        serve_args: sabotage_args(globals),
+        is_stopped: Arc::clone(&is_stopped),
+    };
     let mut board = Board::new(globals.json);
     let run = live::run(scenario, &options, &mut |progress| board.show(progress));
     board.end();
@@ -188,6 +194,17 @@ fn run_live(globals: &Globals, args: &Drill, scenario: &Scenario, seed: u64) -> 
         return Err(Failure::Failed("stopped before its end".to_owned()));
     }
     Ok(run)
+}
+
+/// What the platform under drill is started with besides.
+#[cfg(feature = "sabotage")]
+fn sabotage_args(globals: &Globals) -> Vec<String> {
+    globals.sabotage.map(|sabotage| format!("--sabotage={sabotage}")).into_iter().collect()
+}
+
+#[cfg(not(feature = "sabotage"))]
+const fn sabotage_args(_globals: &Globals) -> Vec<String> {
+    Vec::new()
 }
 
 fn read_headers(texts: &[String]) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, Failure> {

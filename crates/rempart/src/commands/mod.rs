@@ -19,8 +19,10 @@ pub(crate) mod serve;
 
 use std::process::ExitCode;
 
+use rempart_domain::sabotage::{Sabotage, breaks};
+
 use crate::cli::{Command, Globals};
-use crate::config::{Config, Sources, load};
+use crate::config::{Config, RegistrationLevel, Sources, load};
 use crate::folder::DataFolder;
 use crate::outcome::Failure;
 
@@ -37,7 +39,11 @@ pub(crate) struct Scene {
 impl Scene {
     /// Reads the configuration; every error is a line, and the exit code is 64.
     pub(crate) fn open(globals: &Globals) -> Result<Self, Failure> {
-        let config = load(&Sources::of_process(globals.config.clone())).map_err(|errors| config_failure(&errors))?;
+        let mut config =
+            load(&Sources::of_process(globals.config.clone())).map_err(|errors| config_failure(&errors))?;
+        if breaks(Sabotage::Gate) {
+            config.registration.level = RegistrationLevel::Open;
+        }
         Ok(Self { config, folder: DataFolder::new(&globals.data), json: globals.json })
     }
 }

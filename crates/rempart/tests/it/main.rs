@@ -17,5 +17,6 @@ mod drill;
 mod import;
 mod read_pdf;
 mod rig;
+mod sabotage;
 mod serve;
 mod wording;

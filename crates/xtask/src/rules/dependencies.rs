@@ -165,6 +165,42 @@ pub(super) fn the_worker_is_optional(tree: &Tree) -> Vec<String> {
     found
 }
 
+/// Protections can be taken out in a build that asks for it by name; nothing else leads there.
+pub(super) fn sabotage_is_for_tests(tree: &Tree) -> Vec<String> {
+    const FEATURE: &str = "sabotage";
+    let mut found = Vec::new();
+    for (name, manifest) in manifests(tree) {
+        let place = format!("crates/{name}/Cargo.toml");
+        for (feature, enables) in manifest.get("features").and_then(Value::as_table).into_iter().flatten() {
+            let leads = enables.as_array().into_iter().flatten().filter_map(Value::as_str);
+            let leads_there = leads.into_iter().any(|word| word.rsplit('/').next() == Some(FEATURE));
+            if leads_there && !(name == "rempart" && feature == FEATURE) {
+                found.push(format!("{place}: the feature {feature} leads to {FEATURE}"));
+            }
+            if feature == FEATURE && !["rempart", "domain"].contains(&name) {
+                found.push(format!("{place}: {FEATURE} is domain's and the binary's alone"));
+            }
+        }
+    }
+    let all = tree.iter().filter(|(path, _)| path.ends_with("Cargo.toml"));
+    for (path, text) in all {
+        let asks = text.lines().any(|line| {
+            let is_dependency = line.contains("features = [") && !line.trim_start().starts_with('#');
+            is_dependency && line.contains(&format!("\"{FEATURE}\""))
+        });
+        if asks {
+            found.push(format!("{path}: a dependency asks for {FEATURE}"));
+        }
+    }
+    // What builds the product: `./test` alone builds the other one, beside it.
+    for (path, text) in tree.iter().filter(|(path, _)| *path == "run" || path.starts_with(".ci/")) {
+        if text.contains(FEATURE) || text.contains("--all-features") {
+            found.push(format!("{path}: it builds what is for tests only"));
+        }
+    }
+    found
+}
+
 pub(super) fn crates_inherit_the_workspace(tree: &Tree) -> Vec<String> {
     let mut found = Vec::new();
     for (name, manifest) in manifests(tree) {

@@ -27,6 +27,7 @@ pub(crate) const ALL: &[Rule] = &[
     Rule { name: "pure-crates-are-pure", check: dependencies::pure_crates_are_pure },
     Rule { name: "only-the-worker-is-native", check: dependencies::only_the_worker_is_native },
     Rule { name: "the-worker-is-optional", check: dependencies::the_worker_is_optional },
+    Rule { name: "sabotage-is-for-tests", check: dependencies::sabotage_is_for_tests },
     Rule { name: "crates-inherit-the-workspace", check: dependencies::crates_inherit_the_workspace },
     Rule { name: "sources-are-crates-io", check: dependencies::sources_are_crates_io },
     // How sources are written.

@@ -61,6 +61,27 @@ fn a_pure_crate_that_asks_a_clock_or_a_runtime_is_found() {
 }
 
 #[test]
+fn sabotage_that_could_reach_a_product_is_found() {
+    let own = with("[features]\nsabotage = [\"rempart-domain/sabotage\"]");
+    holds(
+        "sabotage-is-for-tests",
+        &[("crates/rempart/Cargo.toml", &own), ("crates/domain/Cargo.toml", &with("[features]\nsabotage = []"))],
+    );
+    breaks(
+        "sabotage-is-for-tests",
+        &[("crates/rempart/Cargo.toml", &with("[features]\ndefault = [\"sabotage\"]"))],
+        "default",
+    );
+    let hidden = with("[features]\nembedded = [\"rempart-domain/sabotage\"]");
+    breaks("sabotage-is-for-tests", &[("crates/rempart/Cargo.toml", &hidden)], "embedded");
+    breaks("sabotage-is-for-tests", &[("crates/gateway/Cargo.toml", &with("[features]\nsabotage = []"))], "alone");
+    let asks = "[workspace.dependencies]\nrempart-domain = { path = \"x\", features = [\"sabotage\"] }\n";
+    breaks("sabotage-is-for-tests", &[("Cargo.toml", asks)], "asks");
+    breaks("sabotage-is-for-tests", &[("run", "cargo build --release --all-features")], "run");
+    holds("sabotage-is-for-tests", &[("test", "cargo build --features sabotage")]);
+}
+
+#[test]
 fn unsafe_code_and_the_native_engine_stay_in_their_crate() {
     holds("only-the-worker-is-native", &[("crates/engine-worker/src/lib.rs", "unsafe { f() }")]);
     breaks("only-the-worker-is-native", &[("crates/store/src/lib.rs", "unsafe { f() }")], "store");

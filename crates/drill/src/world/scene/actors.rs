@@ -25,6 +25,10 @@ const NEWCOMERS_FROM: u64 = 1 << 32;
 const NEW_FROM: u64 = 2 << 32;
 const TURNED_FROM: u64 = 3 << 32;
 
+/// Honest newcomers were made minutes apart, accounts made for an attack in one minute.
+const NEWCOMERS_FROM_MINUTE: u64 = 1_000;
+const ATTACKERS_MINUTE: u64 = 1;
+
 /// Scripted tokens are four bytes.
 const BYTES_PER_TOKEN: u32 = 4;
 
@@ -110,6 +114,7 @@ impl Scene<'_> {
             client: None,
             account: u64::from(ask.account) + if is_newcomer { NEWCOMERS_FROM } else { 0 },
             network: network_of(address_of(ask.group, ask.address)),
+            minute: NEWCOMERS_FROM_MINUTE + u64::from(ask.account) * 7,
             band: if is_newcomer { Band::Newcomer } else { Band::Member },
             wants: Wants::Text { is_stream: people.stream, leaves_at_first: false, stays_us: 0 },
             has_bad_key: false,
@@ -180,6 +185,7 @@ impl Scene<'_> {
             client: Some(client),
             account,
             network: network_of(attack_address(self.scenario, attack.sources, who.number)),
+            minute: ATTACKERS_MINUTE,
             band,
             wants,
             has_bad_key: attack.keys == Keys::Invalid && attack.kind.asks_for_text(),

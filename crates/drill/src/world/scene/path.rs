@@ -1,6 +1,8 @@
 //! The path of a request, as the gateway goes it: key, budget, admission, engine, answer. The decisions are the product's machines'.
 
-use rempart_admission::{AccountKey, Capacity, CohortId, Decision, Limits, Offer, Share, Shares, Verdict};
+use rempart_admission::cohort::attribute;
+use rempart_admission::{AccountKey, Capacity, Decision, Grant, Limits, Offer, Share, Shares, Verdict};
+use rempart_defense::Act;
 use rempart_domain::{AccountId, Band, Millis, ReasonCode, TokenCount, UnixSeconds, Usage};
 use rempart_engine::scripted::machine::{Event as EngineEvent, EventKind, Machine as EngineMachine, Nanos};
 use rempart_metering::{Budget, Hold, Moment, Payer, Reservation};
@@ -13,7 +15,7 @@ use crate::tally::{Fate, Group};
 const PREFILL_BURST_SEQUENCES: u64 = 4;
 
 /// Passwords that wait to be hashed; more are refused, as in `identity`.
-const HASHES_WAITING_MAX: u32 = 64;
+pub(super) const HASHES_WAITING_MAX: u32 = 64;
 
 /// A day of the world, for budgets.
 const WORLD_BEGINS: i64 = 1_700_000_000;
@@ -61,6 +63,8 @@ pub(super) struct Request {
     pub(super) client: Option<u32>,
     pub(super) account: u64,
     pub(super) network: u64,
+    /// When its account was made.
+    pub(super) minute: u64,
     pub(super) band: Band,
     pub(super) wants: Wants,
     pub(super) has_bad_key: bool,
@@ -73,6 +77,16 @@ pub(super) struct Request {
     pub(super) stage: Stage,
     pub(super) produced: u32,
     pub(super) fate: Option<Fate>,
+    /// Tokens that its answer is expected to have.
+    pub(super) expected: TokenCount,
+    /// When admission was asked.
+    pub(super) asked_us: u64,
+    /// A member's, and many times what members usually ask.
+    pub(super) is_heavy: bool,
+    /// How long admission let it wait.
+    pub(super) waited: Millis,
+    /// When the engine's first token was there.
+    pub(super) first_token_us: Option<u64>,
 }
 
 impl Default for Request {
@@ -82,6 +96,7 @@ impl Default for Request {
             client: None,
             account: 0,
             network: 0,
+            minute: 0,
             band: Band::Visitor,
             wants: Wants::Connection { stays_us: 0 },
             has_bad_key: false,
@@ -94,6 +109,11 @@ impl Default for Request {
             stage: Stage::Coming,
             produced: 0,
             fate: None,
+            expected: TokenCount(0),
+            asked_us: 0,
+            is_heavy: false,
+            waited: Millis(0),
+            first_token_us: None,
         }
     }
 }
@@ -107,6 +127,16 @@ impl Request {
         matches!(self.wants, Wants::Text { is_stream: true, .. })
     }
 
+    /// What a stranger has in common with others, as the gateway sees it; programs are all alike here.
+    const fn attributes(&self) -> [u64; 3] {
+        [attribute(1, self.minute), attribute(2, self.network), attribute(3, self.network >> 8)]
+    }
+
+    /// What it is expected to weigh.
+    fn estimate(&self) -> f64 {
+        weight(TokenCount(self.input), self.expected)
+    }
+
     const fn usage(&self) -> Usage {
         Usage {
             input: TokenCount(self.input),
@@ -115,6 +145,11 @@ impl Request {
             cached_input: TokenCount(0),
         }
     }
+}
+
+/// Weighted tokens, as admission charges them.
+fn weight(input: TokenCount, output: TokenCount) -> f64 {
+    f64::from(input.0) + 2.0 * f64::from(output.0)
 }
 
 /// What the gateway makes of an engine's capacity and the limits (`gateway::admit`).
@@ -197,7 +232,10 @@ impl Scene<'_> {
         if !self.engine_is_up {
             return self.refuse(ticket, ReasonCode::EngineUnavailable);
         }
+        let asked_us = self.now_us;
         let Some(request) = self.requests.get_mut(&ticket) else { return };
+        request.asked_us = asked_us;
+        request.band = self.watch.band(moment.now, request.account, request.band);
         let account = AccountId::from_bits(request.account);
         let reservation = Reservation {
             payer: Payer { account, key: None },
@@ -213,13 +251,19 @@ impl Scene<'_> {
         };
         let cap = hold.output_cap();
         let expected = self.meter.expected_output(account, request.band, cap);
+        request.expected = expected;
         request.hold = Some(hold);
         request.stage = Stage::Waiting;
         let own = AccountKey(request.account);
+        let cohort = if request.band.is_member() {
+            own.own_cohort()
+        } else {
+            self.cohorts.choose(moment.now, own, &request.attributes())
+        };
         let offer = Offer {
             ticket: ticket_id(ticket),
             band: request.band,
-            cohort: if request.band.is_member() { own.own_cohort() } else { CohortId(request.network | 1 << 63) },
+            cohort,
             account: own,
             input: TokenCount(request.input),
             output_cap: cap,
@@ -244,21 +288,25 @@ impl Scene<'_> {
     fn carry_out(&mut self, decision: Decision) {
         let ticket = decision.ticket.0;
         match decision.verdict {
-            Verdict::Start(_) => self.start(ticket),
+            Verdict::Start(grant) => self.start(ticket, grant),
             Verdict::Refuse(refusal) => self.refuse(ticket, refusal.reason),
             Verdict::Revoke { .. } => self.revoke(ticket),
             Verdict::Wait { .. } => {}
         }
     }
 
-    fn start(&mut self, ticket: u64) {
+    fn start(&mut self, ticket: u64, grant: Grant) {
         let Some(request) = self.requests.get_mut(&ticket) else {
             // Nobody waits for it any more.
             let now = self.now();
             self.gate.release(now, ticket_id(ticket), Usage::default(), &mut self.decisions);
             return;
         };
+        let now = Millis(self.now_us / 1_000);
         request.stage = Stage::Running;
+        request.waited = grant.waited;
+        request.is_heavy = grant.is_heavy;
+        self.watch.note(now, request, Act::Began(request.estimate()));
         let (input, cap) = (request.input, request.output_cap);
         self.server.work(self.now_us, self.costs.start_us);
         let mut is_taken = true;
@@ -315,6 +363,7 @@ impl Scene<'_> {
         let passed_us = self.server.work(self.now_us, self.costs.token_us);
         let Some(request) = self.requests.get_mut(&ticket) else { return };
         request.produced += 1;
+        request.first_token_us.get_or_insert(self.now_us);
         let is_first = request.produced == 1 && request.is_stream();
         let now = self.now();
         self.gate.progress(now, ticket_id(ticket), TokenCount(1), &mut self.decisions);
@@ -348,13 +397,19 @@ impl Scene<'_> {
         self.gate.release(now, ticket_id(ticket), usage, &mut self.decisions);
         if let Some(hold) = hold {
             self.used += u64::from(usage.input.0) + u64::from(usage.output.0);
+            let more = weight(usage.input, usage.output) - request.estimate();
+            self.watch.note(now, request, Act::Settled(more));
             self.meter.settle(moment, hold, usage);
         }
     }
 
     fn refuse(&mut self, ticket: u64, reason: ReasonCode) {
         let moment = self.moment();
-        if let Some(hold) = self.requests.get_mut(&ticket).and_then(|request| request.hold.take()) {
+        let Some(request) = self.requests.get_mut(&ticket) else { return };
+        if matches!(reason, ReasonCode::TooManyInFlight | ReasonCode::TooManyRequests) {
+            self.watch.note(moment.now, request, Act::Refused);
+        }
+        if let Some(hold) = request.hold.take() {
             self.meter.settle(moment, hold, Usage::default());
         }
         self.end(ticket, Fate::Refused(reason.as_str().to_owned()), self.costs.refusal_us);
@@ -362,6 +417,7 @@ impl Scene<'_> {
 
     /// Its fate is known; its reader hears of it when the server comes to it.
     fn end(&mut self, ticket: u64, fate: Fate, cost_us: u64) {
+        self.observe_end(ticket, &fate);
         let Some(request) = self.requests.get_mut(&ticket) else { return };
         request.stage = Stage::Ended;
         request.fate = Some(fate);
@@ -390,8 +446,13 @@ impl Scene<'_> {
     /// Its client is gone: whatever it holds is given back.
     pub(super) fn abandon(&mut self, ticket: u64) -> Option<Request> {
         let now = self.now();
-        match self.requests.get(&ticket)?.stage {
+        let request = self.requests.get(&ticket)?;
+        if request.stage != Stage::Ended && request.produced == 0 {
+            self.watch.note(now, request, Act::Left);
+        }
+        match request.stage {
             Stage::Waiting => {
+                self.observe_end(ticket, &Fate::Late);
                 self.gate.cancel(now, ticket_id(ticket), &mut self.decisions);
                 let moment = self.moment();
                 if let Some(hold) = self.requests.get_mut(&ticket).and_then(|request| request.hold.take()) {
@@ -399,6 +460,7 @@ impl Scene<'_> {
                 }
             }
             Stage::Running => {
+                self.observe_end(ticket, &Fate::Late);
                 // Released first: what the engine tells meanwhile is of others.
                 self.release(ticket);
                 self.with_engine(|engine, now, out| {
