@@ -20,7 +20,7 @@ pub struct Language<'a> {
     pub others: &'a [(&'a str, &'a str)],
 }
 
-const STYLE: &str = "\
+pub(super) const STYLE: &str = "\
 :root{--ink:#1d1b18;--soft:#6b655c;--line:#d9d3c7;--paper:#fbf9f4;--accent:#8a3a2b;--good:#2f6b45}
 *{box-sizing:border-box}body{margin:0 auto;max-width:62rem;padding:2rem 1.25rem;background:var(--paper);color:var(--ink);font:16px/1.55 Georgia,'Noto Serif','Songti SC',serif}
 h1{font-size:1.9rem;line-height:1.2;margin:.2rem 0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem}p{margin:.5rem 0}.soft{color:var(--soft)}

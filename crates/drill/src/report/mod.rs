@@ -1,6 +1,7 @@
 //! What a run gave, and how it is told: JSON as `docs` fix it, a page for people, lines for the terminal.
 
 mod chart;
+mod compare;
 mod html;
 mod json;
 mod lines;
@@ -11,6 +12,7 @@ use hdrhistogram::Histogram;
 
 use crate::tally::Tally;
 
+pub use compare::{Change, Comparison, NotAReport};
 pub use html::{Language, to_html};
 pub use json::to_json;
 pub use lines::to_lines;

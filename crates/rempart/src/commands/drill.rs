@@ -4,7 +4,7 @@
 //! then the seed and the command that repeats it are told.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rempart_drill::live::{self, Against, LiveOptions, Progress, Target};
 use rempart_drill::promises::{Verdict, judge};
-use rempart_drill::report::{Language, Run, to_html, to_json, to_lines};
+use rempart_drill::report::{Comparison, Language, Run, to_html, to_json, to_lines};
 use rempart_drill::scenario::{Scenario, catalogue, load, parse};
 
 use rempart_web::Locale;
@@ -26,11 +26,14 @@ use crate::outcome::{Failure, chain, say, tell};
 #[derive(Debug, Args)]
 pub(crate) struct Drill {
     /// The scenario: a name of the list, or a file ending in .toml
-    #[arg(value_name = "SCENARIO", required_unless_present = "list")]
+    #[arg(value_name = "SCENARIO", required_unless_present_any = ["list", "compare"])]
     scenario: Option<String>,
     /// Lists the scenarios
     #[arg(long)]
     list: bool,
+    /// Puts two report.json side by side, the older first; with --report also as pages
+    #[arg(long, value_names = ["OLD", "NEW"], num_args = 2, conflicts_with_all = ["scenario", "list", "world", "against", "write_keys"])]
+    compare: Option<Vec<PathBuf>>,
     /// A folder of scenarios instead of the built-in ones
     #[arg(long, value_name = "DIR")]
     scenarios: Option<PathBuf>,
@@ -70,6 +73,9 @@ pub(crate) fn run(globals: &Globals, args: &Drill) -> Result<ExitCode, Failure> 
     if args.list {
         return list(globals, args);
     }
+    if let Some([old, new]) = args.compare.as_deref() {
+        return compare(args, old, new);
+    }
     let name = args.scenario.clone().unwrap_or_default();
     let scenario = load(&name, args.scenarios.as_deref()).map_err(|error| Failure::Usage(chain(&error)))?;
     if let Some(folder) = &args.write_keys {
@@ -91,6 +97,43 @@ pub(crate) fn run(globals: &Globals, args: &Drill) -> Result<ExitCode, Failure> 
     Ok(conclude(args, &name, seed, &verdicts))
 }
 
+/// Says what changed between two reports; the exit code is 1 where a promise that was kept is broken now.
+fn compare(args: &Drill, old: &Path, new: &Path) -> Result<ExitCode, Failure> {
+    let read = |path: &Path| -> Result<serde_json::Value, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+        let text = std::fs::read(path).map_err(|error| failed(&error))?;
+        serde_json::from_slice(&text).map_err(|error| failed(&error))
+    };
+    let comparison = Comparison::new(&read(old)?, &read(new)?).map_err(|error| Failure::Usage(error.to_string()))?;
+    if let Some(folder) = &args.report {
+        let pages = [
+            (Locale::Zh, "中文", "compare.zh.html"),
+            (Locale::En, "English", "compare.html"),
+            (Locale::Fr, "Français", "compare.fr.html"),
+        ];
+        let written = write_pages(folder, pages, |language| comparison.to_html(language));
+        written.map_err(|error| Failure::Failed(format!("{}: {error}", folder.display())))?;
+    }
+    say(comparison.to_lines().trim_end())?;
+    Ok(if comparison.is_worse() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A page in each language, each with links to the others.
+fn write_pages(
+    folder: &Path,
+    pages: [(Locale, &str, &str); 3],
+    page: impl Fn(&Language<'_>) -> String,
+) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let all = pages.map(|(_, name, file)| (name, file));
+    for (locale, _, file) in pages {
+        let text = |key: &str| rempart_web::text(locale, key);
+        let language = Language { code: locale.html_lang(), text: &text, others: &all };
+        std::fs::write(folder.join(file), page(&language))?;
+    }
+    Ok(())
+}
+
 /// `report.json`, and a page in each language.
 fn write_report(
     folder: &std::path::Path,
@@ -106,13 +149,7 @@ fn write_report(
     ];
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("report.json"), format!("{report:#}\n"))?;
-    let all = PAGES.map(|(_, name, file)| (name, file));
-    for (locale, _, file) in PAGES {
-        let text = |key: &str| rempart_web::text(locale, key);
-        let language = Language { code: locale.html_lang(), text: &text, others: &all };
-        std::fs::write(folder.join(file), to_html(scenario, run, verdicts, &language))?;
-    }
-    Ok(())
+    write_pages(folder, PAGES, |language| to_html(scenario, run, verdicts, language))
 }
 
 /// The exit code; what broke is told with the way to repeat it.

@@ -1,7 +1,7 @@
-//! Lines of work: a core does one thing after the other. The costs are what the release build was measured to take.
+//! Lines of work: a core does one thing after the other. The costs are estimates, of the size that whole-path measurements of the release build gave.
 
-/// CPU microseconds of the server's core, which carries the engine too, as in a live drill. Measured with `rempart drill` on the
-/// project's two cores; they decide how much a flood of refusals delays an answer.
+/// CPU microseconds of the server's core, which carries the engine too, as in a live drill. Estimates: the parts of a request were not measured one by one, only
+/// whole requests (`docs/notes`). They decide how much a flood of refusals delays an answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Costs {
     /// Accepting a connection.
