@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # Installs what package.json beside this names under target/browser, once; sets `installed`. To be sourced: needs $top and missing().
 installed=$top/target/browser
 if ! cmp -s "$top/tests/browser/package.json" "$installed/package.json" || [ ! -d "$installed/node_modules/altcha-lib" ]; then
