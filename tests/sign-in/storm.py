@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Guesses at ten thousand accounts from 4 096 loopback addresses while their owners sign in; prints what each side got, as JSON.
 
-    tests/sign-in/storm.py REMPART GUESS [GUESSES]      REMPART: the program, GUESS: target/release/examples/guess
+    tests/sign-in/storm.py REMPART GUESS [GUESSES]      REMPART: the program, GUESS: target/release/examples/guess; either may begin with `taskset -c N`
 
 Refusals are told at once ([limits] refusal_hold_ms = 1), so that the attacker comes at full speed. Known devices sign in from an address of their own and from one that guesses too; unknown devices solve what they are asked. Nothing but the
 standard library; the platform lies in a folder of its own and is gone at the end."""
 
 import base64, hashlib, http.client, json, os, re, socket, subprocess, sys, tempfile, threading, time
 
-REMPART, GUESS = sys.argv[1], sys.argv[2]
+REMPART, GUESS = sys.argv[1].split(), sys.argv[2].split()
 GUESSES = int(sys.argv[3]) if len(sys.argv) > 3 else 1_000_000
 ACCOUNTS, KNOWN = 10_000, 24
 PASSWORD = "correct horse battery staple"
@@ -81,12 +81,12 @@ def main():
     rows = "\n".join(
         json.dumps({"name": f"victim-{n}", "standing": "member", "created": "2024-01-01T00:00:00Z", "password_hash": PHC}) for n in range(ACCOUNTS)
     )
-    subprocess.run([REMPART, "account", "import", "-", *options], input=rows.encode(), stdout=subprocess.DEVNULL, check=True)
-    subprocess.run([REMPART, "account", "create", "watcher", *options], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([*REMPART, "account", "import", "-", *options], input=rows.encode(), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([*REMPART, "account", "create", "watcher", *options], stdout=subprocess.DEVNULL, check=True)
     key = subprocess.run(
-        [REMPART, "key", "create", "--account", "watcher", "--scope", "metrics", *options], capture_output=True, check=True, text=True
+        [*REMPART, "key", "create", "--account", "watcher", "--scope", "metrics", *options], capture_output=True, check=True, text=True
     ).stdout.strip()
-    server = subprocess.Popen([REMPART, "serve", "--listen", "127.0.0.1:0", *options], stdout=subprocess.PIPE, stderr=open(f"{folder}/log", "w"), text=True)
+    server = subprocess.Popen([*REMPART, "serve", "--listen", "127.0.0.1:0", *options], stdout=subprocess.PIPE, stderr=open(f"{folder}/log", "w"), text=True)
     ports = {}
     for line in server.stdout:
         if match := re.match(r"(public|console)\s+http://\S+:(\d+)", line):
@@ -119,7 +119,7 @@ def storm(pid, ports, key):
     started = time.monotonic()
     cpu_before, all_before = cpu_of(pid, "hash-"), cpu_of(pid, "")
     attack = subprocess.Popen(
-        [GUESS, f"127.0.0.1:{port}", "--accounts", str(ACCOUNTS), "--guesses", str(GUESSES), "--sources", "4096", "--tasks", "64"],
+        [*GUESS, f"127.0.0.1:{port}", "--accounts", str(ACCOUNTS), "--guesses", str(GUESSES), "--sources", "4096", "--tasks", "64"],
         stdout=subprocess.PIPE, text=True,
     )
 

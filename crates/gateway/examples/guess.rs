@@ -2,6 +2,9 @@
 //!
 //! `guess ADDR --accounts 10000 --guesses 1000000 --sources 4096 --tasks 64 [--names PREFIX] [--kept N]`: each connection binds another of the
 //! addresses 127.1.0.0 and up and asks N times. Names are PREFIX and a number; passwords are never right.
+//!
+//! `--get PATH` asks for that instead; `--post PATH --body TEXT [--cookie TEXT]` sends that, `{a}` replaced by the account's number and `{n}` by the
+//! guess's. `--seconds N` ends it then. The last line is JSON.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -23,7 +26,36 @@ struct Plan {
     guesses: u64,
     sources: u64,
     kept: u64,
-    prefix: String,
+    request: Request,
+    ends: Option<Instant>,
+}
+
+/// What is sent.
+struct Request {
+    head: String,
+    body: Option<String>,
+}
+
+impl Request {
+    fn of(args: &[String]) -> Self {
+        let cookie = text(args, "--cookie").map(|cookie| format!("cookie: {cookie}\r\n")).unwrap_or_default();
+        if let Some(path) = text(args, "--get") {
+            return Self { head: format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{cookie}\r\n"), body: None };
+        }
+        let names = text(args, "--names").unwrap_or_else(|| "victim-".to_owned());
+        let guess = format!("{{\"name\":\"{names}{{a}}\",\"password\":\"wrong guess {{n}}\"}}");
+        let path = text(args, "--post").unwrap_or_else(|| "/api/v1/sessions".to_owned());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{cookie}content-length: "
+        );
+        Self { head, body: Some(text(args, "--body").unwrap_or(guess)) }
+    }
+
+    fn bytes(&self, account: u64, guess: u64) -> String {
+        let Some(body) = &self.body else { return self.head.clone() };
+        let body = body.replace("{a}", &account.to_string()).replace("{n}", &guess.to_string());
+        format!("{}{}\r\n\r\n{body}", self.head, body.len())
+    }
 }
 
 #[derive(Default)]
@@ -39,6 +71,11 @@ fn number(args: &[String], name: &str, default: u64) -> u64 {
     at.and_then(|at| args.get(at + 1)).and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
+fn text(args: &[String], name: &str) -> Option<String> {
+    let at = args.iter().position(|arg| arg == name);
+    at.and_then(|at| args.get(at + 1)).cloned()
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -46,14 +83,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if !target.ip().is_loopback() {
         return Err("loopback only".into());
     }
-    let names = args.iter().position(|arg| arg == "--names").and_then(|at| args.get(at + 1));
     let plan = Arc::new(Plan {
         target,
         accounts: number(&args, "--accounts", 10_000),
         guesses: number(&args, "--guesses", 1_000_000),
         sources: number(&args, "--sources", 4096).clamp(1, 16_000_000),
         kept: number(&args, "--kept", 64).max(1),
-        prefix: names.cloned().unwrap_or_else(|| "victim-".to_owned()),
+        request: Request::of(&args),
+        ends: Some(number(&args, "--seconds", 0)).filter(|s| *s > 0).map(|s| Instant::now() + Duration::from_secs(s)),
     });
     let tally = Arc::new(Tally::default());
     let started = Instant::now();
@@ -80,10 +117,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         elapsed.as_secs_f64(),
         all as f64 / elapsed.as_secs_f64()
     );
+    let (slowest_us, failed) = (tally.slowest_us.load(Ordering::Relaxed), tally.failed.load(Ordering::Relaxed));
+    println!("slowest {} ms, failed connections {failed}", slowest_us / 1000);
+    let seconds = elapsed.as_secs_f64();
     println!(
-        "slowest {} ms, failed connections {}",
-        tally.slowest_us.load(Ordering::Relaxed) / 1000,
-        tally.failed.load(Ordering::Relaxed)
+        "{}",
+        serde_json::json!({ "answers": totals, "seconds": seconds, "per_s": all as f64 / seconds, "slowest_us": slowest_us, "failed": failed })
     );
     Ok(())
 }
@@ -91,7 +130,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn attack(plan: Arc<Plan>, tally: Arc<Tally>, started: Instant) {
     loop {
         let first = tally.next.fetch_add(plan.kept, Ordering::Relaxed);
-        if first >= plan.guesses {
+        if first >= plan.guesses || plan.ends.is_some_and(|ends| Instant::now() >= ends) {
             return;
         }
         let source = u32::try_from(first / plan.kept % plan.sources).unwrap_or(0);
@@ -121,18 +160,14 @@ async fn connect(target: SocketAddr, from: Ipv4Addr) -> std::io::Result<TcpStrea
     socket.bind(SocketAddr::from((from, 0)))?;
     let stream = socket.connect(target).await?;
     stream.set_nodelay(true)?;
+    // Closing resets: nothing stays in TIME_WAIT, or a source would run out of ports.
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
     Ok(stream)
 }
 
 /// Asks once; the status, or `None` if the connection was closed.
 async fn ask(stream: &mut TcpStream, plan: &Plan, guess: u64) -> Option<u16> {
-    let body =
-        format!("{{\"name\":\"{}{}\",\"password\":\"wrong guess {guess}\"}}", plan.prefix, guess % plan.accounts);
-    let head = format!(
-        "POST /api/v1/sessions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await.ok()?;
+    stream.write_all(plan.request.bytes(guess % plan.accounts, guess).as_bytes()).await.ok()?;
     let mut answer = Vec::with_capacity(1024);
     let mut chunk = [0_u8; 4096];
     loop {

@@ -1,7 +1,7 @@
 //! The gate as the running platform has it: the machines of `identity::gate` with the platform's clocks, figures and networks.
 //!
-//! What must stay true: whatever a stranger shows is answered from memory, in microseconds; a lock is never held over an await; the queue
-//! reaches the store at the platform's pace, never at a stranger's.
+//! What must stay true: whatever a stranger shows is answered from memory, in microseconds; a lock is never held over an await; the lines
+//! reach the store at the platform's pace, never at a stranger's.
 //!
 //! There are two lines of one kind: for registration, at the rate of the set-point; and for unknown devices that sign in and cannot solve a
 //! challenge, at a rate of its own whatever the gate's level is, so that a gate that is closed keeps no owner of an account out.
@@ -30,8 +30,8 @@ use crate::refusal::Refusal;
 
 pub(crate) use turn::Turn;
 
-/// The setting of the store that keeps the queue.
-const QUEUE_SETTING: &str = "gate_queue";
+/// The settings of the store that keep the lines.
+const LINES: [(Purpose, &str); 2] = [(Purpose::Registration, "gate_queue"), (Purpose::SignIn, "sign_in_line")];
 
 /// How often a changed queue is written.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(10);
@@ -258,16 +258,18 @@ pub(crate) async fn run(gateway: Arc<Gateway>) {
     }
 }
 
-/// Writes the queue when it has changed, every few seconds and once more at the end.
-pub(crate) async fn keep_queue(gateway: Arc<Gateway>) {
+/// Writes the lines when they have changed, every few seconds and once more at the end.
+pub(crate) async fn keep_lines(gateway: Arc<Gateway>) {
     let stop = gateway.tasks.stopping();
     loop {
         let is_last = stop.run_until_cancelled(tokio::time::sleep(SNAPSHOT_EVERY)).await.is_none();
-        let snapshot = gateway.gate.queue().take_snapshot(gateway.clock.now());
-        if let Some(bytes) = snapshot
-            && let Err(error) = gateway.store.set_setting(QUEUE_SETTING, &STANDARD.encode(bytes)).await
-        {
-            tracing::debug!(%error, "the waiting line was not written");
+        for (purpose, setting) in LINES {
+            let snapshot = gateway.gate.line(purpose).take_snapshot(gateway.clock.now());
+            if let Some(bytes) = snapshot
+                && let Err(error) = gateway.store.set_setting(setting, &STANDARD.encode(bytes)).await
+            {
+                tracing::debug!(%error, "a waiting line was not written");
+            }
         }
         if is_last {
             return;
@@ -275,11 +277,13 @@ pub(crate) async fn keep_queue(gateway: Arc<Gateway>) {
     }
 }
 
-/// Takes the queue over that the last process wrote.
-pub(crate) async fn restore_queue(gateway: &Gateway) -> Result<(), rempart_store::StoreError> {
-    let text = gateway.store.get_setting(QUEUE_SETTING).await?;
-    if let Some(bytes) = text.and_then(|text| STANDARD.decode(text).ok()) {
-        gateway.gate.queue().restore(&bytes, gateway.clock.now());
+/// Takes the lines over that the last process wrote.
+pub(crate) async fn restore_lines(gateway: &Gateway) -> Result<(), rempart_store::StoreError> {
+    for (purpose, setting) in LINES {
+        let text = gateway.store.get_setting(setting).await?;
+        if let Some(bytes) = text.and_then(|text| STANDARD.decode(text).ok()) {
+            gateway.gate.line(purpose).restore(&bytes, gateway.clock.now());
+        }
     }
     Ok(())
 }

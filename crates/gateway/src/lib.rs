@@ -293,9 +293,9 @@ impl Gateway {
         self.metering.restore(&self.store).await
     }
 
-    /// Takes the registration line over that the last process left; called before [`Gateway::listen`].
+    /// Takes the waiting lines over that the last process left; called before [`Gateway::listen`].
     pub async fn restore_gate(&self) -> Result<(), rempart_store::StoreError> {
-        gate::restore_queue(self).await
+        gate::restore_lines(self).await
     }
 
     /// Starts accepting on every listener; returns at once.

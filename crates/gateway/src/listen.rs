@@ -181,10 +181,17 @@ impl AsyncWrite for Watched {
     }
 }
 
+/// Connections that are taken before everything else that is ready has its turn; each costs about 50 us of one core with its request.
+const ACCEPTED_AT_ONCE: u64 = 4;
+
 /// Accepts until the platform stops.
 pub async fn accept_loop(gateway: Arc<Gateway>, listener: TcpListener, side: Side) {
     let stop = gateway.closed.clone();
-    loop {
+    for turn in 1_u64.. {
+        // A flood of new connections waits in the kernel and not before the members' work: whatever is ready comes first.
+        if turn.is_multiple_of(ACCEPTED_AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,

@@ -39,7 +39,7 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
         }),
     );
     gateway.tasks.spawn("gate", crate::gate::run(Arc::clone(gateway)));
-    gateway.tasks.spawn("waiting line", crate::gate::keep_queue(Arc::clone(gateway)));
+    gateway.tasks.spawn("waiting lines", crate::gate::keep_lines(Arc::clone(gateway)));
     let checkpointing = Arc::clone(gateway);
     gateway.tasks.spawn("checkpoint", async move {
         let stop = checkpointing.tasks.stopping();

@@ -165,6 +165,9 @@ impl Force {
             self.sent.set(self.sent.get() + 1);
             let began = Instant::now();
             let address = self.address(client, turn);
+            if self.attack.fresh {
+                line = None;
+            }
             let told = tokio::time::timeout(PATIENCE, self.once(client, turn, address, &mut line)).await;
             turn = turn.wrapping_add(1);
             let told = told.unwrap_or_else(|_| Told::broken());

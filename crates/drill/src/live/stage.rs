@@ -50,6 +50,8 @@ pub struct Against {
     pub pid: Option<u32>,
     /// Headers that everybody sends to it.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// Keys that it knows, instead of [`foreign_keys`].
+    pub keyring: Option<Keyring>,
 }
 
 /// What the threads share.
@@ -92,7 +94,7 @@ pub fn run(scenario: &Scenario, options: &LiveOptions, watch: &mut dyn FnMut(Pro
             let (platform, keyring) = Platform::start(options, scenario, store_url, cores)?;
             (Some(platform), keyring)
         }
-        Some(_) => (None, foreign_keys(scenario)),
+        Some(against) => (None, against.keyring.clone().unwrap_or_else(|| foreign_keys(scenario))),
     };
     if let Some(cores) = cores {
         cores.pin_generator();

@@ -34,6 +34,9 @@ pub struct Attack {
     /// Registration: they solve what they are asked to solve.
     #[serde(default)]
     pub solves: bool,
+    /// Each request on a connection of its own, with the challenge before it.
+    #[serde(default)]
+    pub fresh: bool,
     /// Sign-in: whose names they try.
     #[serde(default)]
     pub names: Names,

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use rempart_domain::GateLevel;
 use rempart_gateway::Limits;
+use rempart_mail::MailLimits;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, Credential, PASSWORD, Setup, World};
@@ -299,4 +300,55 @@ async fn an_account_comes_with_the_mailed_link_and_no_letter_before_the_gate() {
     assert_eq!((&me["account"]["email"], &me["account"]["email_confirmed"]), (&json!(email), &json!(true)));
     let used = register(&world, "ada", json!({ "ticket": ticket, "email": email })).await;
     used.assert_refused(400, "bad_parameter");
+}
+
+/// A place at `verified`, with its letter sent to that address.
+async fn letter(world: &World, name: &str, email: &str) -> Value {
+    let challenge = solved(world).await;
+    let mailed = register(world, name, json!({ "challenge": challenge, "email": email })).await;
+    assert_eq!(mailed.status, 202, "{}", mailed.text());
+    mailed.json()
+}
+
+#[tokio::test]
+async fn a_letter_is_sent_again_and_to_another_address_and_so_often_for_one_place() {
+    let world = at(GateLevel::Verified).await;
+    let place = letter(&world, "ada", "typo@exmaple.org").await;
+    world.mail(1).await;
+    let again = async |email: &str| register(&world, "ada", json!({ "ticket": place["ticket"], "email": email })).await;
+    assert_eq!(again("typo@exmaple.org").await.status, 202);
+    world.mail(2).await;
+    assert_eq!(again("ada@example.org").await.status, 202);
+    let mail = world.mail(3).await;
+    assert_eq!(again("ada@example.org").await.status, 202, "the fourth is answered the same");
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(std::fs::read_dir(&world.mails).unwrap().count(), 3, "and not sent");
+    let link = mail.split_whitespace().find(|word| word.contains("/register?ticket=")).unwrap();
+    let ticket = link.split("ticket=").nth(1).unwrap().split('&').next().unwrap();
+    let old = register(&world, "ada", json!({ "ticket": ticket, "email": "typo@exmaple.org" })).await;
+    old.assert_refused(400, "bad_parameter");
+    let made = register(&world, "ada", json!({ "ticket": ticket, "email": "ada@example.org" })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+}
+
+#[tokio::test]
+async fn one_domain_gets_its_share_of_letters_and_others_go_on() {
+    let mail = MailLimits { per_domain_per_minute: 4, ..MailLimits::default() };
+    let setup = Setup { registration: Some(GateLevel::Verified), mail, ..Setup::default() };
+    let world = World::with(setup).await;
+    for n in 0..5 {
+        letter(&world, &format!("bomb{n}"), &format!("u{n}@victim.org")).await;
+    }
+    letter(&world, "ada", "ada@example.org").await;
+    world.mail(2).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let files = std::fs::read_dir(&world.mails).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()));
+    let mails: Vec<String> = files.map(Result::unwrap).collect();
+    let count_to = |domain: &str| {
+        mails
+            .iter()
+            .filter(|mail| mail.contains(&format!("@{domain}>")) || mail.contains(&format!("@{domain}\r\n")))
+            .count()
+    };
+    assert_eq!((count_to("victim.org"), count_to("example.org")), (1, 1), "a quarter of its minute at once");
 }

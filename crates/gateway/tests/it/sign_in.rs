@@ -122,6 +122,35 @@ async fn without_script_an_unknown_device_waits_in_a_line_and_signs_in() {
 }
 
 #[tokio::test]
+async fn a_program_takes_a_place_in_the_line_as_the_form_does() {
+    let world = World::hasty().await;
+    register_device(&world, "victim").await;
+    guess(&world, "victim").await;
+    let ask = async |body: serde_json::Value| {
+        world.call(Method::POST, "/api/v1/sessions", Credential::None, Some(body)).await
+    };
+    let wait = async |ticket: Option<&str>| {
+        let answer = ask(json!({ "name": "victim", "password": "", "wait": true, "ticket": ticket })).await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+        answer.json()
+    };
+    let mut place = wait(None).await;
+    let ticket = place["ticket"].as_str().unwrap().to_owned();
+    while place["position"] != 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        place = wait(Some(&ticket)).await;
+    }
+    let made = ask(json!({ "name": "victim", "password": PASSWORD, "ticket": ticket })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    guess(&world, "victim").await;
+    ask(json!({ "name": "victim", "password": PASSWORD, "ticket": ticket })).await.assert_refused(400, "bad_parameter");
+    ask(json!({ "name": "victim", "password": "", "wait": true, "ticket": "x" }))
+        .await
+        .assert_refused(400, "bad_parameter");
+}
+
+#[tokio::test]
 async fn a_mailed_link_costs_work_when_a_network_asks_often_and_nothing_for_who_is_signed_in() {
     let limits = Limits { mail_links_per_network: 1, refusal_hold_ms: 1, ..Limits::default() };
     let world = World::with(Setup { limits, ..Setup::default() }).await;

@@ -5,9 +5,9 @@
 //! has had its part of it, the challenge is *probabilistic*: it costs a MAC to make, and a solution is checked by one derivation, under a
 //! budget of its own ([`Unproved`] is what the caller then checks in a thread).
 //!
-//! A presented solution passes, each step cheaper than the next: size → base64 and JSON → purpose, network, epoch, time → seal → its number
-//! is marked as used → proof. A junk solution burns its challenge. Numbers are marked in a ring of bits, so that single use costs no memory
-//! by what is presented: a number that left the ring counts as expired.
+//! A presented solution passes, each step cheaper than the next: size → base64 and JSON → purpose, network, epoch, time → not used yet →
+//! seal → its number is marked as used → proof. A junk solution burns its challenge. Numbers are marked in a ring of bits, so that single
+//! use costs no memory by what is presented: a number that left the ring counts as expired.
 //!
 //! It is a price and not a proof of being human: a graphics card solves a hundred a second. What keeps newcomers from members' capacity is
 //! their band.
@@ -229,15 +229,19 @@ impl Challenges {
             return Err(ChallengeError::Malformed);
         }
         let bytes = STANDARD.decode(text).map_err(|_| ChallengeError::Malformed)?;
-        let payload: Payload = serde_json::from_slice(&bytes).map_err(|_| ChallengeError::Malformed)?;
+        let mut payload: Payload = serde_json::from_slice(&bytes).map_err(|_| ChallengeError::Malformed)?;
         let serial = self.check_use(&payload.challenge, purpose, network, epoch, now.date)?;
-        self.check_seal(&payload.challenge)?;
+        // Looked at and not marked: whoever shows a spent one again does not buy a MAC.
+        if self.ring.is_used(serial) {
+            return Err(ChallengeError::Used);
+        }
+        self.check_seal(&mut payload.challenge)?;
         let is_quick = payload.challenge.parameters.key_signature.is_some();
         // A solution that cannot be checked now leaves its challenge good.
         let may_check =
             is_quick || (self.checks_shares.try_take(network, now.clock) && self.checks.try_take(0, now.clock));
         if !may_check {
-            return if self.ring.is_used(serial) { Err(ChallengeError::Used) } else { Err(ChallengeError::Busy) };
+            return Err(ChallengeError::Busy);
         }
         if !self.ring.mark(serial) {
             return Err(ChallengeError::Used);
@@ -272,14 +276,14 @@ impl Challenges {
         if is_over || self.ring.is_past(serial) { Err(ChallengeError::Expired) } else { Ok(serial) }
     }
 
-    fn check_seal(&self, challenge: &Challenge) -> Result<(), ChallengeError> {
-        let shown = challenge.signature.as_deref().ok_or(ChallengeError::Forged)?;
-        let mut parameters = challenge.parameters.clone();
+    /// Without a derived key, signing changes nothing of the parameters.
+    fn check_seal(&self, challenge: &mut Challenge) -> Result<(), ChallengeError> {
         let seal = self.secrets.seal.expose();
-        let ours = sign_challenge(&HmacAlgorithm::Sha256, &mut parameters, None, seal, None)
+        let ours = sign_challenge(&HmacAlgorithm::Sha256, &mut challenge.parameters, None, seal, None)
             .ok()
             .and_then(|ours| ours.signature)
             .ok_or(ChallengeError::Forged)?;
+        let shown = challenge.signature.as_deref().ok_or(ChallengeError::Forged)?;
         let holds: bool = ours.as_bytes().ct_eq(shown.as_bytes()).into();
         if holds { Ok(()) } else { Err(ChallengeError::Forged) }
     }

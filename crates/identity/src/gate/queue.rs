@@ -1,8 +1,8 @@
 //! The ticket queue: who waits to register, and who is next. Pure.
 //!
 //! **Order.** Two lines: those who solved a challenge, and those who could not (no script); of five let in, one is of the second line if
-//! somebody waits there. In a line the cohort goes next that had the fewest turns; of a cohort somebody of its oldest minute, drawn at
-//! random. So racing within a minute gains nothing, and ten thousand from one network have one share.
+//! somebody waits there. In a line the cohort goes next that had the fewest turns, of these one whose oldest place is of the oldest
+//! minute; of a cohort somebody of its oldest minute, drawn at random. So racing within a minute gains nothing, and ten thousand from one network have one share.
 //!
 //! **Presence.** A place is carried by its holder ([`Place`], sealed); here is only who came by lately. Who is drawn and has not come by for
 //! a while loses no place: it is forgotten here, comes back with its own minute, and is next. So nobody's turn is wasted on the absent.
@@ -34,6 +34,9 @@ const BURST_S: f64 = 8.0;
 
 /// The rate that a wait is computed with when nobody is let in: the true one is not known.
 const RATE_FLOOR: f64 = 1.0 / 60.0;
+
+/// Newcomers a second are averaged over about so many seconds.
+const ARRIVALS_S: f64 = 20.0;
 
 /// Bounds of the queue.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +106,8 @@ struct Spot {
     cohort: u32,
     minute: u32,
     seen: Millis,
+    /// When its minute is over, and nobody comes any more who may be drawn before it.
+    settles: Millis,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +131,9 @@ pub struct TicketQueue {
     /// Registrations that may pass now.
     credit: f64,
     rate: f64,
+    /// Places taken a second, and those of this tick.
+    arrivals: f64,
+    arrived: u32,
     at: Option<Millis>,
     draws: u64,
     random: u64,
@@ -145,6 +153,8 @@ impl TicketQueue {
             used_order: VecDeque::new(),
             credit: limits.burst,
             rate: 0.0,
+            arrivals: 0.0,
+            arrived: 0,
             at: None,
             draws: 0,
             random: seed,
@@ -177,6 +187,11 @@ impl TicketQueue {
         let elapsed_ms = self.at.map_or(0, |at| now.since(at).0);
         self.at = Some(self.at.map_or(now, |at| at.max(now)));
         self.rate = rate.max(0.0);
+        if elapsed_ms > 0 {
+            let elapsed_s = to_f64(elapsed_ms) / 1000.0;
+            let weight = 1.0 - (-elapsed_s / ARRIVALS_S).exp();
+            self.arrivals += weight * (f64::from(std::mem::take(&mut self.arrived)) / elapsed_s - self.arrivals);
+        }
         // What gathered at a higher rate is not let in at a lower one.
         let most = if self.rate > 0.0 { (self.rate * BURST_S).min(self.limits.burst).max(1.0) } else { 0.0 };
         self.credit = (self.credit + self.rate * to_f64(elapsed_ms) / 1000.0).min(most);
@@ -229,7 +244,8 @@ impl TicketQueue {
             return InLine::Full;
         }
         let position = self.position(place);
-        InLine::Waits { position, eta: self.wait_of(position) }
+        let left = self.spots.get(&place.id).map_or(Millis(0), |spot| spot.settles.since(now));
+        InLine::Waits { position, eta: self.wait_in_minute(position, left) }
     }
 
     /// Begins a try with a turn; false if there is none, one is going on, or there were too many.
@@ -292,7 +308,9 @@ impl TicketQueue {
         let salt = self.next_random();
         let minute = place.minute();
         self.line(is_proved).insert(cohort, minute, place.id, salt);
-        self.spots.insert(place.id, Spot { is_proved, cohort, minute, seen: now });
+        let settles = now + Millis::from_secs(u64::try_from(60 - place.issued.0.rem_euclid(60)).unwrap_or(60));
+        self.spots.insert(place.id, Spot { is_proved, cohort, minute, seen: now, settles });
+        self.arrived = self.arrived.saturating_add(1);
         self.is_changed = true;
         true
     }
@@ -332,6 +350,22 @@ impl TicketQueue {
         let others =
             if place.flags.is_proved { before / (PLAIN_TURN - 1) } else { before.saturating_mul(PLAIN_TURN - 1) };
         before + others.min(other.len() as u64)
+    }
+
+    /// The wait of somebody whose minute goes on for `left`: who comes meanwhile may be drawn before them.
+    ///
+    /// Of `n` who wait one is drawn at `rate`, and `growth` more come than are drawn: half of the chances to be drawn are over after
+    /// `n / growth · (2^(growth/rate) - 1)` seconds, or when the minute is over and all of it have had their turns.
+    fn wait_in_minute(&self, position: u64, left: Millis) -> Millis {
+        let rate = self.rate.max(RATE_FLOOR);
+        let growth = self.arrivals - rate;
+        if growth <= 0.1 * rate || left == Millis(0) {
+            return self.wait_of(position);
+        }
+        let waiting = 2.0 * to_f64(position);
+        let drawn_s = waiting / growth * ((growth / rate).min(60.0).exp2() - 1.0);
+        let over_s = (to_f64(position) + self.arrivals * to_f64(left.0) / 2000.0) / rate;
+        Millis::from_secs(to_whole(drawn_s.min(over_s).ceil()))
     }
 
     fn wait_of(&self, position: u64) -> Millis {

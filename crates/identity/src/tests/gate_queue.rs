@@ -255,3 +255,52 @@ fn a_place_is_sealed_with_all_it_says() {
     let other = Keyring::in_memory().unwrap();
     assert!(open(&other, Purpose::Registration, UnixSeconds(6_001)).is_err());
 }
+
+/// Somebody comes a hundred times a minute from a network of their own each, while the line lets in forty: what is told, and what it was.
+#[test]
+fn who_came_a_minute_before_goes_before_ever_new_networks_and_is_told_about_how_long() {
+    let mut queue = spent(QueueLimits::default());
+    let mut told: HashMap<u64, (u64, u64)> = HashMap::new();
+    let mut waited = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
+    let (mut longest, mut next_id) = (0, 0_u64);
+    for tick in 0..1_600_u64 {
+        let now = Millis(tick * 250);
+        queue.tick(now, 40.0 / 60.0);
+        // Ten seconds in twelve: four in ten ticks.
+        if tick % 10 < 4 && tick < 960 {
+            next_id += 1;
+            let issued = UnixSeconds(1_700_000_040 + i64::try_from(tick / 4).unwrap());
+            places.push(Place { issued, ..place(next_id, 0, 1_000 + next_id) });
+        }
+        let mut rest = Vec::new();
+        for place in places.drain(..) {
+            match queue.present(now, &place) {
+                InLine::Waits { eta, .. } => {
+                    // What is told after five seconds, when somebody looks for the first time.
+                    let (since, _) = *told.entry(place.id).or_insert((tick, 0));
+                    if tick == since + 20 {
+                        told.insert(place.id, (since, eta.0 / 1000));
+                    }
+                    rest.push(place);
+                }
+                InLine::LetIn => {
+                    let (since, eta_s) = told.get(&place.id).copied().unwrap_or((tick, 0));
+                    let real_s = (tick - since) / 4;
+                    longest = longest.max(real_s);
+                    if eta_s > 0 && since > 120 {
+                        waited.push((eta_s, real_s.saturating_sub(5)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        places = rest;
+    }
+    let near = waited.iter().filter(|(eta, real)| real.abs_diff(*eta) <= (real / 2).max(30)).count();
+    let mean = |of: fn(&(u64, u64)) -> u64| waited.iter().map(of).sum::<u64>() / waited.len() as u64;
+    let (told_s, real_s) = (mean(|(told, _)| *told), mean(|(_, real)| *real));
+    assert!(waited.len() > 100 && near * 10 >= waited.len() * 8, "{near} of {}, {told_s} s, {real_s} s", waited.len());
+    assert!(told_s.abs_diff(real_s) <= real_s / 4, "{told_s} s told, {real_s} s waited on the average");
+    assert!(longest <= 300, "{longest} s");
+}

@@ -76,6 +76,18 @@ fn a_password_has_8_characters_of_any_kind_up_to_1024_bytes() {
 }
 
 #[test]
+fn what_people_in_china_choose_first_is_weak() {
+    for weak in
+        ["woaini1314", "5201314520", "a123456789", "qq123456", "aini1314", "WoAiNi520", "wang123456", "1314520123"]
+    {
+        assert!(is_weak(weak), "{weak}");
+    }
+    for good in ["woaichishuijiao", "5201314是秘密", "zhang7fei3yu"] {
+        assert!(!is_weak(good), "{good}");
+    }
+}
+
+#[test]
 fn what_guessers_try_first_is_weak() {
     assert!(is_weak("password123") && is_weak("PassWord123") && is_weak("12345678"));
     assert!(is_weak("ZZZZZZZZZZZZZZZZZZZZ") && is_weak("1q2w3e4r"));

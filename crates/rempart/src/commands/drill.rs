@@ -58,6 +58,9 @@ pub(crate) struct Drill {
     /// NAME: VALUE, sent to it with every request, by members and attackers alike; may be given several times
     #[arg(long, value_name = "HEADER", requires = "against")]
     header: Vec<String>,
+    /// A folder of such files as --write-keys makes, with keys that it knows: for a platform of your own, made for the drill
+    #[arg(long, value_name = "DIR", requires = "against")]
+    keys: Option<PathBuf>,
     /// Writes the keys that the scenario uses with --against (members.txt, newcomers.txt, new.txt, turned.txt) and ends
     #[arg(long, value_name = "DIR")]
     write_keys: Option<PathBuf>,
@@ -198,6 +201,24 @@ fn write_keys(scenario: &Scenario, folder: &std::path::Path) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
+/// What [`write_keys`] writes; a file that is not there is a group without keys.
+fn read_keys(folder: &std::path::Path) -> Result<live::Keyring, Failure> {
+    let read = |name: &str| -> Result<Vec<String>, Failure> {
+        let path = folder.join(format!("{name}.txt"));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(text.split_whitespace().map(str::to_owned).collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(Failure::Usage(format!("--keys: {}: {error}", path.display()))),
+        }
+    };
+    Ok(live::Keyring {
+        members: read("members")?,
+        newcomers: read("newcomers")?,
+        new: read("new")?,
+        turned: read("turned")?,
+    })
+}
+
 fn run_world(scenario: &Scenario, seed: u64) -> Result<Run, Failure> {
     rempart_drill::world::run_scenario(scenario, seed)
         .map_err(|error| Failure::Usage(format!("--world: {}", chain(&error))))
@@ -209,7 +230,9 @@ fn run_live(globals: &Globals, args: &Drill, scenario: &Scenario, seed: u64) -> 
         Some(url) => {
             // Before anything is started or opened.
             let target = Target::parse(url).map_err(|error| Failure::Usage(format!("--against: {error}")))?;
-            Some(Against { target, model: args.model.clone(), pid: args.pid, headers: read_headers(&args.header)? })
+            let keyring = args.keys.as_deref().map(read_keys).transpose()?;
+            let headers = read_headers(&args.header)?;
+            Some(Against { target, model: args.model.clone(), pid: args.pid, headers, keyring })
         }
     };
     let program = std::env::current_exe().map_err(|error| Failure::internal("own program", &error))?;

@@ -9,8 +9,9 @@ mod work;
 use axum::extract::Path;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use rempart_domain::{AccountId, ReasonCode, Secret, SessionId};
+use rempart_domain::{AccountId, Millis, ReasonCode, Secret, SessionId};
 use rempart_identity::Ended;
+use rempart_identity::gate::InLine;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -19,8 +20,9 @@ pub use self::links::sign_in_with_link;
 pub use self::open::{Opening, Proof, SignedIn, open_session, own_session};
 pub use self::work::Work;
 use crate::Gateway;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, set_retry_after};
 use crate::serve::accounts::parse;
+use crate::serve::registration::look_after;
 use crate::serve::{Answer, Call, json, no_content, rfc3339, store_refusal, to_the_end};
 
 #[derive(Deserialize)]
@@ -32,20 +34,49 @@ struct SigningIn {
     code: Option<String>,
     #[serde(default)]
     challenge: Option<String>,
+    /// A place in the line whose turn it is, instead of a challenge.
+    #[serde(default)]
+    ticket: Option<String>,
+    /// Takes such a place; the password is not looked at.
+    #[serde(default)]
+    wait: bool,
 }
 
 /// `POST /api/v1/sessions`.
 pub async fn sign_in(call: Call, body: Bytes) -> Answer {
     let asked: SigningIn = parse(&body)?;
+    if asked.wait {
+        return place_in_line(&call, &asked.name, asked.ticket);
+    }
     let shown = Credentials {
         name: asked.name,
         password: Secret::new(asked.password),
         code: asked.code.filter(|code| !code.is_empty()).map(Secret::new),
         challenge: asked.challenge.unwrap_or_default(),
-        ticket: String::new(),
+        ticket: asked.ticket.unwrap_or_default(),
     };
     let signed_in = sign_in_with_password(&call, shown).await.map_err(|denied| denied.refusal)?;
     answer_signed_in(&signed_in, true)
+}
+
+/// A place in the line, or where one stands: 202 as at registration; position 0 when it is their turn.
+fn place_in_line(call: &Call, name: &str, ticket: Option<String>) -> Answer {
+    let ticket = match ticket.filter(|ticket| !ticket.is_empty()) {
+        Some(ticket) => ticket,
+        None => line::take_place(call, name)?,
+    };
+    let (position, eta) = match line::look(call, &ticket) {
+        Some(InLine::LetIn) => (0, Millis(0)),
+        Some(InLine::Waits { position, eta }) => (position, eta),
+        Some(InLine::Full) => return Err(Refusal::from(ReasonCode::Overloaded).retry_after(Millis(30_000))),
+        Some(InLine::Used) | None => {
+            return Err(Refusal::parameter("ticket", "this is no place in the line, or one that is over"));
+        }
+    };
+    let value = json!({ "ticket": ticket, "position": position, "eta_s": eta.0.div_ceil(1000) });
+    let mut response = json(StatusCode::ACCEPTED, &value)?;
+    set_retry_after(response.headers_mut(), Some(if position == 0 { Millis(1_000) } else { look_after(eta) }));
+    Ok(response)
 }
 
 pub(crate) fn answer_signed_in(signed_in: &SignedIn, with_expires: bool) -> Answer {

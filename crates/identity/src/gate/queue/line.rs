@@ -1,4 +1,5 @@
-//! One line of the queue: cohorts in the order of their turns, minutes in a cohort, a draw in a minute.
+//! One line of the queue: cohorts in the order of their turns, of equal turns the one whose oldest place is of an older minute, a draw in a
+//! minute. So those who keep coming from ever other networks are behind whoever came a minute before them.
 //!
 //! A cohort that comes to an empty place starts at the line's round, not at zero: waiting elsewhere earns nothing (the lift rule of fair
 //! queueing). What must stay true: all but [`Line::measure`] cost the logarithm of the cohorts; a cohort nobody waits in is forgotten.
@@ -11,14 +12,16 @@ const ROUNDS_MAX: u64 = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Line {
     cohorts: HashMap<u32, Cohort>,
-    /// By turns, then by a salt that changes with each turn.
-    order: BTreeSet<(u64, u64, u32)>,
+    /// By turns, by their oldest minute, then by a salt that changes with each turn.
+    order: BTreeSet<(u64, u32, u64, u32)>,
     len: usize,
     /// The turns of the cohort that went last.
     round: u64,
     /// How many are let in until a round ends, from the round of the last measure on.
     until_round: Vec<u64>,
     measured_round: u64,
+    /// Of each turn and minute: how many cohorts go before in the same round, and how many there are. As of the last measure.
+    heads: HashMap<(u64, u32), (u64, u64)>,
     /// As of the last measure.
     largest: Option<u32>,
 }
@@ -26,6 +29,8 @@ pub(super) struct Line {
 #[derive(Debug)]
 struct Cohort {
     turns: u64,
+    /// The oldest of `minutes`.
+    minute: u32,
     salt: u64,
     len: usize,
     minutes: BTreeMap<u32, Vec<u64>>,
@@ -40,9 +45,14 @@ impl Line {
         let round = self.round;
         let order = &mut self.order;
         let entry = self.cohorts.entry(cohort).or_insert_with(|| {
-            order.insert((round, salt, cohort));
-            Cohort { turns: round, salt, len: 0, minutes: BTreeMap::new() }
+            order.insert((round, minute, salt, cohort));
+            Cohort { turns: round, minute, salt, len: 0, minutes: BTreeMap::new() }
         });
+        if minute < entry.minute {
+            order.remove(&(entry.turns, entry.minute, entry.salt, cohort));
+            entry.minute = minute;
+            order.insert((entry.turns, entry.minute, entry.salt, cohort));
+        }
         entry.minutes.entry(minute).or_default().push(id);
         entry.len += 1;
         self.len += 1;
@@ -50,7 +60,7 @@ impl Line {
 
     /// Takes out the next: of the cohort with the fewest turns, of its oldest minute, at random.
     pub(super) fn draw(&mut self, random: u64) -> Option<u64> {
-        let (_, _, cohort) = *self.order.first()?;
+        let (_, _, _, cohort) = *self.order.first()?;
         let oldest = *self.cohorts.get(&cohort)?.minutes.first_key_value()?.0;
         self.take(cohort, oldest, random)
     }
@@ -74,10 +84,16 @@ impl Line {
         }
         entry.len -= 1;
         self.len -= 1;
-        if entry.len == 0 {
-            self.order.remove(&(entry.turns, entry.salt, cohort));
-            self.round = self.round.max(entry.turns);
-            self.cohorts.remove(&cohort);
+        let oldest = entry.minutes.first_key_value().map(|(minute, _)| *minute);
+        if oldest != Some(entry.minute) {
+            self.order.remove(&(entry.turns, entry.minute, entry.salt, cohort));
+            if let Some(oldest) = oldest {
+                entry.minute = oldest;
+                self.order.insert((entry.turns, entry.minute, entry.salt, cohort));
+            } else {
+                self.round = self.round.max(entry.turns);
+                self.cohorts.remove(&cohort);
+            }
         }
         Some(id)
     }
@@ -85,16 +101,16 @@ impl Line {
     /// The cohort had a turn.
     pub(super) fn count_turn(&mut self, cohort: u32, salt: u64) {
         let Some(entry) = self.cohorts.get_mut(&cohort) else { return };
-        self.order.remove(&(entry.turns, entry.salt, cohort));
+        self.order.remove(&(entry.turns, entry.minute, entry.salt, cohort));
         self.round = self.round.max(entry.turns);
         entry.turns += 1;
         entry.salt = salt;
-        self.order.insert((entry.turns, entry.salt, cohort));
+        self.order.insert((entry.turns, entry.minute, entry.salt, cohort));
     }
 
     /// Makes the table that positions are read from.
     pub(super) fn measure(&mut self) {
-        let round = self.order.first().map_or(self.round, |(turns, _, _)| *turns);
+        let round = self.order.first().map_or(self.round, |(turns, ..)| *turns);
         let last = self.cohorts.values().map(|cohort| cohort.turns - round + cohort.len as u64).max().unwrap_or(0);
         let rounds = usize::try_from(last.min(ROUNDS_MAX)).unwrap_or(0);
         // How many cohorts have somebody in a round: each counts from its own turns on, for as many rounds as wait in it.
@@ -118,6 +134,15 @@ impl Line {
         });
         self.until_round = ends.take(rounds).collect();
         self.measured_round = round;
+        self.heads.clear();
+        let mut before = (round, 0);
+        for (turns, minute, ..) in &self.order {
+            if before.0 != *turns {
+                before = (*turns, 0);
+            }
+            self.heads.entry((*turns, *minute)).or_insert((before.1, 0)).1 += 1;
+            before.1 += 1;
+        }
         self.largest = self.cohorts.iter().max_by_key(|(id, cohort)| (cohort.len, **id)).map(|(id, _)| *id);
     }
 
@@ -133,6 +158,9 @@ impl Line {
         let Ok(round) = usize::try_from(ahead + rank - rank.min(1)) else { return all };
         let Some(end) = self.until_round.get(round).copied() else { return all };
         let begin = round.checked_sub(1).and_then(|before| self.until_round.get(before)).copied().unwrap_or(0);
-        (begin + (end - begin).div_ceil(2)).clamp(1, all)
+        // The first of a cohort stand in their round by minutes; of others of its minutes are not known yet.
+        let head = self.heads.get(&(entry.turns, minute)).filter(|_| rank == 1 && minute <= entry.minute);
+        let place = head.map_or((end - begin).div_ceil(2), |(before, count)| before + count.div_ceil(2));
+        (begin + place).clamp(1, all)
     }
 }

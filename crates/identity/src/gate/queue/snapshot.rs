@@ -46,7 +46,8 @@ impl TicketQueue {
             let (id, one, two) = (u64::from_le_bytes(*id), u32::from_le_bytes(*one), u32::from_le_bytes(*two));
             match kind {
                 WAITS_PLAIN | WAITS_PROVED if self.spots.len() < self.limits.len_max => {
-                    let spot = Spot { is_proved: kind == WAITS_PROVED, cohort: one, minute: two, seen: now };
+                    let spot =
+                        Spot { is_proved: kind == WAITS_PROVED, cohort: one, minute: two, seen: now, settles: now };
                     if self.spots.insert(id, spot).is_none() {
                         let salt = self.next_random();
                         self.line(spot.is_proved).insert(one, two, id, salt);
