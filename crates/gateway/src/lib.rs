@@ -323,8 +323,13 @@ impl Gateway {
         while Instant::now() < settled && self.generations.running() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.metering.flush(&self.store).await;
+        self.flush_usage().await;
         self.closed.cancel();
+    }
+
+    /// Writes the usage that has gathered; done every few seconds besides.
+    pub async fn flush_usage(&self) {
+        self.metering.flush(&self.store).await;
     }
 
     /// What waits before each engine, in configured order.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rempart_domain::{AccountId, Day, KeyId, Millis, ReasonCode, TokenCount, Usage};
 use rempart_metering::{Budget, BudgetError, Hold, Meter, Moment, Payer, Prices, Rates, Reservation, first_day};
 use rempart_store::{Store, StoreError, UsageRow};
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, RwLockReadGuard, Semaphore};
 
 use crate::budgets::Budgets;
 use crate::clock::Clock;
@@ -24,6 +24,8 @@ type RowKey = (AccountId, Option<KeyId>, Day, String);
 pub struct Metering {
     meter: Mutex<Meter>,
     rows: Mutex<HashMap<RowKey, UsageRow>>,
+    /// Held for writing while rows go to the store: they are neither here nor there then.
+    flushing: RwLock<()>,
     rows_max: usize,
     /// `[limits] key_budget_days`.
     key_days: u16,
@@ -47,6 +49,7 @@ impl Metering {
         Arc::new(Self {
             meter: Mutex::new(Meter::new(rempart_metering::Limits::default())),
             rows: Mutex::new(HashMap::new()),
+            flushing: RwLock::default(),
             rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX),
             key_days: u16::try_from(key_budget_days).unwrap_or(u16::MAX),
             prices: Mutex::default(),
@@ -147,10 +150,12 @@ impl Metering {
         let _permit = look_ups.try_acquire().map_err(|_| ReasonCode::Overloaded)?;
         let first = self.first_key_day();
         // Boxed, since it is rare: what every request carries along stays small.
+        let guard = self.flushing.read().await;
         let written = Box::pin(store.budget_spent_by_key(key.account, key.id, first)).await;
         let written = written.map_err(|_| ReasonCode::StorageUnavailable)?;
         let unwritten: u64 =
             self.rows().values().filter(|row| row.key == Some(key.id)).map(|row| row.input + row.output).sum();
+        drop(guard);
         let at = self.moment();
         self.meter().restore_key(at, key.id, self.key_days, written.saturating_add(unwritten)).map_err(refusal)
     }
@@ -217,13 +222,16 @@ impl Metering {
         self.rows().keys().map(|(account, ..)| *account).collect()
     }
 
-    /// Rows not written yet of an account, so that its usage page is true to the moment.
-    pub fn unwritten(&self, account: AccountId) -> Vec<UsageRow> {
-        self.rows().values().filter(|row| row.account == account).cloned().collect()
+    /// Rows not written yet of an account, so that its usage page is true to the moment. None is written while the guard is held: with it,
+    /// what the store has and these together are everything, each once.
+    pub async fn unwritten(&self, account: AccountId) -> (Vec<UsageRow>, RwLockReadGuard<'_, ()>) {
+        let guard = self.flushing.read().await;
+        (self.rows().values().filter(|row| row.account == account).cloned().collect(), guard)
     }
 
     /// Writes what has gathered; what cannot be written is kept for the next time.
     pub async fn flush(&self, store: &Store) {
+        let _guard = self.flushing.write().await;
         let rows: Vec<UsageRow> = std::mem::take(&mut *self.rows()).into_values().collect();
         if rows.is_empty() {
             return;

@@ -61,7 +61,7 @@ pub(crate) fn start(gateway: &Arc<Gateway>) {
             }
             flushing.store.probe().await;
             flushing.count_good_days().await;
-            flushing.metering.flush(&flushing.store).await;
+            flushing.flush_usage().await;
             if let Err(error) = flushing.posture.save(&flushing.store).await {
                 tracing::debug!(error = %error, "the posture is not stored yet");
             }

@@ -225,7 +225,7 @@ fn figure_of(phase: &Value, figure: &str) -> Option<f64> {
     match figure {
         "done" => Some(100.0 * members["done"].as_f64()? / sent?),
         "cpu" => phase["cpu_s"].as_f64(),
-        _ => sent.and(members["ttft_ms"][figure].as_f64()),
+        _ => sent.and(members["ttft_ms"].get(figure).and_then(Value::as_f64)),
     }
 }
 

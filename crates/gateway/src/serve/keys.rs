@@ -160,8 +160,9 @@ pub async fn list(call: Call) -> Answer {
 /// Tokens that each key of the account has spent of its budget: in its life, or in the present span of `[limits] key_budget_days`.
 pub async fn spent_by_keys(call: &Call) -> Result<HashMap<KeyId, u64>, Refusal> {
     let (account, first) = (call.account()?, call.gateway.metering.first_key_day());
-    let unwritten = call.gateway.metering.unwritten(account);
+    let (unwritten, guard) = call.gateway.metering.unwritten(account).await;
     let written = call.gateway.store.read_spent_by_key(account, first).await.map_err(|e| store_refusal(&e))?;
+    drop(guard);
     let mut spent: HashMap<KeyId, u64> = written.into_iter().collect();
     for row in unwritten.into_iter().filter(|row| row.day.0 >= first.0) {
         if let Some(key) = row.key {
@@ -225,8 +226,9 @@ pub async fn usage(call: Call, Query(span): Query<Span>) -> Answer {
 /// Usage by day, with what has not been written yet.
 pub async fn read_usage(call: &Call, from: Day, to: Day) -> Result<Vec<UsageDay>, Refusal> {
     let account = call.account()?;
-    let unwritten = call.gateway.metering.unwritten(account);
+    let (unwritten, guard) = call.gateway.metering.unwritten(account).await;
     let written = call.gateway.store.read_usage(account, from, to).await.map_err(|e| store_refusal(&e))?;
+    drop(guard);
     let mut days: BTreeMap<Day, UsageDay> = written.into_iter().map(|d| (d.day, d)).collect();
     for row in unwritten.into_iter().filter(|r| (from..=to).contains(&r.day)) {
         let day = days.entry(row.day).or_insert(UsageDay {

@@ -260,3 +260,22 @@ async fn a_keys_budget_is_for_its_life_unless_it_is_said_to_be_for_days() {
         assert!(usage.headers.get(header::CONTENT_TYPE).is_some());
     }
 }
+
+#[tokio::test]
+async fn usage_is_whole_while_it_is_written() {
+    let world = World::new().await;
+    let (_, key) = world.register_with_key("ada").await;
+    let told = async || {
+        let usage = world.call(Method::GET, "/api/v1/usage", Credential::Key(&key), None).await.json();
+        usage["data"].as_array().unwrap().iter().map(|day| day["requests"].as_u64().unwrap()).sum::<u64>()
+    };
+    for answered in 1..=40_u64 {
+        assert_eq!(world.chat(&key, "x").await.status, 200);
+        // An answer is settled at its end, which its reader may see a moment earlier.
+        while told().await < answered {}
+        let (seen, ()) = futures_util::future::join(told(), world.gateway.flush_usage()).await;
+        assert_eq!(seen, answered);
+        let ((), seen) = futures_util::future::join(world.gateway.flush_usage(), told()).await;
+        assert_eq!(seen, answered);
+    }
+}
