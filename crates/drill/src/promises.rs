@@ -97,6 +97,11 @@ fn judge_strangers(scenario: &Scenario, run: &Run, out: &mut Vec<Verdict>) {
         };
         out.push(at_least("newcomers_get_in", percent(arrivals.got_in, arrivals.came), least, "%"));
     }
+    if let Some(most) = promises.attackers_done_max {
+        let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let attackers = gather(scenario, run, Role::Attack, Group::Attackers);
+        out.push(at_most("attackers_get_in", number(attackers.done), number(most), "requests"));
+    }
 }
 
 /// A group's figures over all phases of a role.

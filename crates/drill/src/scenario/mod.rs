@@ -197,6 +197,8 @@ pub struct Promises {
     pub newcomers_done_percent_min: Option<f64>,
     /// Honest people who came to register and got in, at least.
     pub arrivals_in_percent_min: Option<f64>,
+    /// Attackers' requests done while the attack lasts, at most: accounts made, where they come to register.
+    pub attackers_done_max: Option<u64>,
     /// Members' requests refused while the attack lasts, in percent of those sent, at most.
     pub members_refused_percent_max: f64,
     /// Seconds after the attack's end until members are served as on a quiet day, at most.
@@ -215,6 +217,7 @@ impl Default for Promises {
             slack_ms: 0.0,
             newcomers_done_percent_min: None,
             arrivals_in_percent_min: None,
+            attackers_done_max: None,
             members_refused_percent_max: 0.1,
             recovery_s_max: 5.0,
             memory_mb_max: 1_024,

@@ -70,7 +70,7 @@ fn without_the_gate_registration_is_flooded() {
     if !sabotaged_binary().is_some_and(has_gate) {
         return;
     }
-    check("gate", "registration-flood", "newcomers_get_in", &["--counts"]);
+    check("gate", "registration-flood", "attackers_get_in", &["--counts"]);
 }
 
 #[test]

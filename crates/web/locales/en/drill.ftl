@@ -19,6 +19,7 @@ drill-promise-members-answer-p99 = Members’ wait for the whole answer (99th of
 drill-promise-false-refusals = Members refused, at most
 drill-promise-newcomers-served = Honest newcomers answered, at least
 drill-promise-newcomers-get-in = Honest people who registered and got in, at least
+drill-promise-attackers-get-in = Attackers’ requests that were done, at most
 drill-promise-recovery = Full service after the attack’s end, within
 drill-promise-nothing-lost = Acknowledged and lost
 drill-promise-nothing-leaked = Found where it must not be

@@ -19,6 +19,7 @@ drill-promise-members-answer-p99 = 成员等到完整答复的时间（百人中
 drill-promise-false-refusals = 成员被拒绝，不超过
 drill-promise-newcomers-served = 诚实的新人得到答复，不少于
 drill-promise-newcomers-get-in = 诚实的人注册成功，不少于
+drill-promise-attackers-get-in = 攻击者得逞的请求，不超过
 drill-promise-recovery = 攻击结束后恢复全面服务，不超过
 drill-promise-nothing-lost = 已确认的数据丢失
 drill-promise-nothing-leaked = 出现在不该出现的地方的数据
