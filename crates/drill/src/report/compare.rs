@@ -150,7 +150,7 @@ impl Comparison {
         let mut page = format!(
             "<!doctype html>\n<html lang=\"{code}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <title>{title}</title><style>{STYLE}</style></head><body><nav>{links}</nav><p class=\"soft\">{title}</p><h1>{scenario}</h1>\
-             <p>{before}: {old}<br>{after}: {new}</p>",
+             <p>{before} · {old}<br>{after} · {new}</p>",
             code = escape(language.code),
             title = t("drill-comparison"),
             scenario = escape(&self.titles[1]),
@@ -172,9 +172,9 @@ impl Comparison {
         for row in &self.rows {
             let name = match row.figure {
                 None => t(&format!("drill-promise-{}", row.name.replace('_', "-"))),
-                Some("cpu") => format!("{}: {}", escape(&row.name), t("drill-cpu")),
-                Some("done") => format!("{}: {}", escape(&row.name), t("drill-members-done")),
-                Some(figure) => format!("{}: {}", escape(&row.name), t(&format!("drill-{figure}"))),
+                Some("cpu") => format!("{} · {}", escape(&row.name), t("drill-cpu")),
+                Some("done") => format!("{} · {}", escape(&row.name), t("drill-members-done")),
+                Some(figure) => format!("{} · {}", escape(&row.name), t(&format!("drill-{figure}"))),
             };
             let unit = if row.unit == "findings" { "" } else { &row.unit };
             let tell = |value: Option<(f64, bool)>| {

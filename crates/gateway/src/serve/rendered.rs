@@ -38,6 +38,20 @@ impl Rendered {
         let weigh = |_: &Key, html: &Arc<str>| u32::try_from(html.len() + 128).unwrap_or(u32::MAX);
         Self { kept: Cache::builder().max_capacity(bytes).weigher(weigh).time_to_idle(IDLE).build() }
     }
+
+    /// What was kept, or made now; what went short of colours is not kept.
+    fn html_of(&self, account: u64, source: &Source, colours: &mut Colours) -> Option<Arc<str>> {
+        let text = source.text.as_ref()?;
+        let key = source.is_over.then(|| key_of(account, text));
+        if let Some(kept) = key.and_then(|key| self.kept.get(&key)) {
+            return Some(kept);
+        }
+        let html: Arc<str> = render_with(text, colours).into();
+        if let Some(key) = key.filter(|_| !colours.is_short()) {
+            self.kept.insert(key, Arc::clone(&html));
+        }
+        Some(html)
+    }
 }
 
 /// What becomes HTML.
@@ -54,47 +68,19 @@ pub(crate) struct Source {
 /// `overloaded` or `too_many_in_flight` where the page is long and the line for long ones is too.
 pub(crate) async fn render_page(call: &Call, sources: Vec<Source>) -> Result<Vec<Option<Arc<str>>>, Refusal> {
     let account = call.ctx.principal.account.map_or(0, |account| account.bits());
+    let is_long = sources.iter().filter_map(|source| source.text.as_ref()).map(String::len).sum::<usize>() > LONG_BYTES;
+    let permit = if is_long { Some(call.gateway.work.pages.acquire(Asker::of(&call.ctx)).await?) } else { None };
     let gateway = Arc::clone(&call.gateway);
-    let mut page = Vec::with_capacity(sources.len());
-    let mut todo = Vec::new();
-    for (at, source) in sources.into_iter().enumerate() {
-        let Some(text) = source.text else {
-            page.push(None);
-            continue;
-        };
-        let key = source.is_over.then(|| key_of(account, &text));
-        let kept = key.and_then(|key| gateway.rendered.kept.get(&key));
-        if kept.is_none() {
-            todo.push((at, key, text));
-        }
-        page.push(kept);
-    }
-    if todo.is_empty() {
-        return Ok(page);
-    }
-    let is_long = todo.iter().map(|(_, _, text)| text.len()).sum::<usize>() > LONG_BYTES;
-    let permit = if is_long { Some(gateway.work.pages.acquire(Asker::of(&call.ctx)).await?) } else { None };
-    let colours = usize::try_from(gateway.limits.render_colours_bytes).unwrap_or(usize::MAX);
     let made = tokio::task::spawn_blocking(move || {
         // Given back when the work is over, not when the one who asked is gone.
         let _permit = permit;
-        let mut colours = Colours::new(colours);
-        let mut made = Vec::with_capacity(todo.len());
-        for (at, key, text) in todo.into_iter().rev() {
-            let html: Arc<str> = render_with(&text, &mut colours).into();
-            if let Some(key) = key.filter(|_| !colours.is_short()) {
-                gateway.rendered.kept.insert(key, Arc::clone(&html));
-            }
-            made.push((at, html));
-        }
-        made
+        let mut colours = Colours::new(usize::try_from(gateway.limits.render_colours_bytes).unwrap_or(usize::MAX));
+        let mut page: Vec<_> =
+            sources.iter().rev().map(|source| gateway.rendered.html_of(account, source, &mut colours)).collect();
+        page.reverse();
+        page
     });
-    for (at, html) in made.await.map_err(|_| ReasonCode::Internal)? {
-        if let Some(place) = page.get_mut(at) {
-            *place = Some(html);
-        }
-    }
-    Ok(page)
+    made.await.map_err(|_| ReasonCode::Internal.into())
 }
 
 fn key_of(account: u64, text: &str) -> Key {
