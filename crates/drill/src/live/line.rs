@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -28,8 +28,8 @@ type Driver = Pin<Box<Connection<TokioIo<TcpStream>, Full<Bytes>>>>;
 /// A connection.
 pub(super) struct Line {
     sender: SendRequest<Full<Bytes>>,
-    driver: Driver,
-    is_open: bool,
+    /// Gone when the connection ended: what it holds in hand would otherwise be waited for for ever.
+    driver: Option<Driver>,
 }
 
 /// What came back.
@@ -66,24 +66,29 @@ impl Line {
     /// Begins HTTP/1 on a stream.
     pub(super) async fn begin(stream: TcpStream) -> Option<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-        Some(Self { sender, driver: Box::pin(connection), is_open: true })
+        Some(Self { sender, driver: Some(Box::pin(connection)) })
     }
 
     /// True unless it was seen to close.
     pub(super) const fn is_open(&self) -> bool {
-        self.is_open
+        self.driver.is_some()
+    }
+
+    /// The connection's turn; it is dropped with its end.
+    fn go_on(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
+        if driver.as_mut().is_some_and(|connection| connection.as_mut().poll(cx).is_ready()) {
+            *driver = None;
+        }
     }
 
     /// Does `work` while the connection goes on.
-    async fn drive<T>(driver: &mut Driver, is_open: &mut bool, work: impl Future<Output = T>) -> T {
+    async fn drive<T>(driver: &mut Option<Driver>, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(done);
             }
-            if *is_open && driver.as_mut().poll(cx).is_ready() {
-                *is_open = false;
-            }
+            Self::go_on(driver, cx);
             work.as_mut().poll(cx)
         })
         .await
@@ -91,28 +96,33 @@ impl Line {
 
     /// True if it takes a request: a server that closed meanwhile is noticed here.
     pub(super) async fn is_ready(&mut self) -> bool {
-        let Self { sender, driver, is_open } = self;
-        if *is_open && Self::drive(driver, is_open, sender.ready()).await.is_err() {
-            *is_open = false;
+        let Self { sender, driver } = self;
+        poll_fn(|cx| {
+            Self::go_on(driver, cx);
+            Poll::Ready(())
+        })
+        .await;
+        if driver.is_some() && Self::drive(driver, sender.ready()).await.is_err() {
+            *driver = None;
         }
-        *is_open
+        driver.is_some()
     }
 
     /// Sends a request; the head of the answer.
     pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Option<Response<Incoming>> {
-        let Self { sender, driver, is_open } = self;
-        let sent = Self::drive(driver, is_open, sender.send_request(request)).await;
+        let Self { sender, driver } = self;
+        let sent = Self::drive(driver, sender.send_request(request)).await;
         if sent.is_err() {
-            self.is_open = false;
+            *driver = None;
         }
         sent.ok()
     }
 
     /// The next piece of a body.
     pub(super) async fn frame(&mut self, body: &mut Incoming) -> Option<Result<Bytes, ()>> {
-        let Self { driver, is_open, .. } = self;
+        let Self { driver, .. } = self;
         loop {
-            match Self::drive(driver, is_open, body.frame()).await {
+            match Self::drive(driver, body.frame()).await {
                 None => return None,
                 Some(Err(_)) => return Some(Err(())),
                 Some(Ok(frame)) => {

@@ -92,3 +92,43 @@ fn a_secret_is_found_wherever_it_lies() {
     let found = super::afterwards::search(folder.path(), &secrets).unwrap();
     assert_eq!(found, vec![("a key".to_owned(), "deep/across.bin".to_owned())]);
 }
+
+/// A server that answers once on a connection and closes it then, as every server does with idle ones.
+fn answer_once_and_close() -> (super::Target, std::thread::JoinHandle<()>) {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = Target::of(listener.local_addr().unwrap()).unwrap();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).unwrap() > 0);
+        let event = "data: {\"delta\":{\"content\":\"a\"}}\n\n";
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        write!(stream, "{head}{:x}\r\n{event}\r\n", event.len()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        stream.write_all(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    });
+    (target, thread)
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_server_closed_is_noticed_and_nobody_waits_on_it() {
+    for asks_if_ready in [true, false] {
+        let (target, server) = answer_once_and_close();
+        let asker = super::ask::Asker::new(target, "scripted", Vec::new());
+        let stream = target.connect(super::ask::HERE, None, std::time::Duration::from_secs(5)).await.unwrap();
+        let mut line = super::line::Line::begin(stream).await.unwrap();
+        assert_eq!(line.ask(asker.get("/", None), true, "").await.ending, Ending::Done);
+        server.join().unwrap();
+        if asks_if_ready {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            assert!(!line.is_ready().await);
+        }
+        let again = line.ask(asker.get("/", None), false, "");
+        let told = tokio::time::timeout(std::time::Duration::from_secs(5), again).await;
+        let told = told.expect("an answer that can never come is not waited for");
+        assert_eq!((told.status, told.ending), (0, Ending::Broken));
+        assert!(!line.is_open());
+    }
+}
