@@ -46,10 +46,11 @@ pub(crate) fn take(gateway: &Gateway, parts: &Parts, incoming: Incoming, is_know
         return;
     }
     let Ok(place) = Arc::clone(&gateway.discards).try_acquire_owned() else { return };
-    gateway.tasks.spawn_light(async move {
+    let reading = async move {
         let _late = tokio::time::timeout(DEADLINE, read(incoming, most)).await;
         drop(place);
-    });
+    };
+    if is_known { gateway.tasks.spawn_light(reading) } else { gateway.tasks.spawn_for_stranger(reading) }
 }
 
 async fn read(mut incoming: Incoming, most: u64) {

@@ -46,6 +46,8 @@ pub(crate) struct Manners {
     pub(crate) close: Notify,
     /// It ends now.
     pub(crate) end: Notify,
+    /// A member was served on it for the first time.
+    pub(crate) rise: Notify,
     /// Where it stands in the roster, and among those of its source.
     at: AtomicUsize,
     at_source: AtomicUsize,
@@ -141,6 +143,8 @@ const fn seconds(now: Millis) -> u64 {
 pub(crate) struct Place {
     connections: Arc<Connections>,
     source: Source,
+    /// Members were served there lately.
+    pub(crate) is_known: bool,
     /// What its requests note.
     pub(crate) manners: Arc<Manners>,
 }
@@ -212,15 +216,18 @@ impl Connections {
         roster.insert(source, &manners);
         drop(roster);
         self.open.fetch_add(1, Ordering::Relaxed);
-        Some(Place { connections: Arc::clone(self), source, manners })
+        Some(Place { connections: Arc::clone(self), source, is_known, manners })
     }
 
-    /// A member was served on a connection: it is nobody's to end, and its network is remembered.
-    pub(crate) fn note_member(&self, manners: &Manners, source: Source, now: Millis) {
-        if !manners.is_member.swap(true, Ordering::Relaxed) {
+    /// A member was served on a connection: it is nobody's to end, and its network is remembered. True for the first on it.
+    pub(crate) fn note_member(&self, manners: &Manners, source: Source, now: Millis) -> bool {
+        let is_first = !manners.is_member.swap(true, Ordering::Relaxed);
+        if is_first {
             self.members.fetch_add(1, Ordering::Relaxed);
             self.member_sources.note(source, now);
+            manners.rise.notify_one();
         }
+        is_first
     }
 }
 

@@ -136,6 +136,8 @@ pub struct Parts {
 pub(crate) struct Counters {
     pub(crate) connections_refused: ::metrics::Counter,
     pub(crate) connections_stalled: ::metrics::Counter,
+    /// Connections that went from the strangers' threads to the members'.
+    pub(crate) connections_moved: ::metrics::Counter,
     pub(crate) demotions: ::metrics::Counter,
 }
 
@@ -229,6 +231,7 @@ impl Gateway {
         let counters = Counters {
             connections_refused: metrics.counter("rempart_connections_refused_total", &[]),
             connections_stalled: metrics.counter("rempart_connections_stalled_total", &[]),
+            connections_moved: metrics.counter("rempart_connections_moved_total", &[]),
             demotions: metrics.counter("rempart_demotions_total", &[]),
         };
         let gateway = Arc::new(Self {
@@ -301,7 +304,7 @@ impl Gateway {
     /// Starts accepting on every listener; returns at once.
     pub fn listen(self: &Arc<Self>, public: Vec<TcpListener>, console: Option<TcpListener>) {
         for listener in public {
-            self.tasks.spawn("accept", listen::accept_loop(Arc::clone(self), listener, Side::Public));
+            self.tasks.spawn_for_stranger(listen::accept_loop(Arc::clone(self), listener, Side::Public));
         }
         if let Some(listener) = console {
             self.tasks.spawn("accept console", listen::accept_loop(Arc::clone(self), listener, Side::Console));

@@ -30,6 +30,9 @@ const FIRST_DELAY_MS: u64 = 125;
 /// A source's count up to here is anybody's: a page with a few dead links, two people behind one address.
 const SOURCE_FREE: u32 = 4;
 
+/// A source's count above here is nobody's mistake any more.
+const SOURCE_NOISY: u32 = 16;
+
 /// What became of a refusal that was held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Held {
@@ -91,8 +94,7 @@ impl Pacer {
 
     /// Counts a refusal of a source; how many it had lately, this one included.
     pub(crate) fn count(&self, source: Source, now: Millis) -> u32 {
-        let slot = usize::try_from(mix(source.bits() ^ self.key)).unwrap_or(0) % SOURCES;
-        let Some(cell) = self.sources.get(slot) else { return 1 };
+        let Some(cell) = self.slot(source) else { return 1 };
         let at = u32::try_from(now.0 / 64).unwrap_or(u32::MAX);
         let mut count = 1;
         // Two at once may count as one; nothing hangs on it.
@@ -104,6 +106,18 @@ impl Pacer {
             Some(u64::from(at) << 32 | u64::from(count))
         });
         count
+    }
+
+    /// True if a source was refused more often lately than anybody is by mistake.
+    pub(crate) fn is_noisy(&self, source: Source, now: Millis) -> bool {
+        let word = self.slot(source).map_or(0, |cell| cell.load(Ordering::Relaxed));
+        let (seen, count) = (word >> 32, word & 0xffff_ffff);
+        let halvings = (now.0 / 64).saturating_sub(seen) * 64 / HALF_LIFE_MS;
+        count.checked_shr(u32::try_from(halvings).unwrap_or(u32::MAX)).unwrap_or(0) > u64::from(SOURCE_NOISY)
+    }
+
+    fn slot(&self, source: Source) -> Option<&AtomicU64> {
+        self.sources.get(usize::try_from(mix(source.bits() ^ self.key)).unwrap_or(0) % SOURCES)
     }
 
     /// How long a refusal is held: by how often this connection was refused in a row, and its source lately.
@@ -191,6 +205,8 @@ mod tests {
         }
         assert_eq!(pacer.delay(1, last).as_millis(), 5_000);
         assert_eq!(pacer.delay(1, pacer.count(source(2), Millis(1_000))).as_millis(), 0);
+        assert!(pacer.is_noisy(source(1), Millis(1_000)) && !pacer.is_noisy(source(2), Millis(1_000)));
+        assert!(!pacer.is_noisy(source(1), Millis(21_000)));
         let later = pacer.count(source(1), Millis(61_000));
         assert_eq!(pacer.delay(1, later).as_millis(), 0, "and it is forgotten");
     }

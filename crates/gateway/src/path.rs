@@ -55,8 +55,9 @@ pub async fn run(
 
     // 5. Standing, through the one function: frozen snapshot, then demotions, then what session or key carries.
     let band = gateway.revocations.band(&principal);
-    if band.is_member() {
-        gateway.connections.note_member(&conn.manners, conn.source, gateway.clock.now());
+    if band.is_member() && gateway.connections.note_member(&conn.manners, conn.source, gateway.clock.now()) {
+        // Its connection leaves the strangers' threads before anything is done for it.
+        tokio::task::yield_now().await;
     }
     let observation = Arc::new(Observation::default());
     let is_http1 = parts.version <= http::Version::HTTP_11;

@@ -178,6 +178,39 @@ async fn members_are_let_in_where_strangers_hold_every_connection_of_their_addre
 }
 
 #[tokio::test]
+async fn a_connection_moves_to_the_members_threads_with_its_first_member_and_no_stranger_does() {
+    let world = World::new().await;
+    let member = account(&world, 2, Standing::Member).await;
+    let newcomer = account(&world, 1, Standing::Newcomer).await;
+    let moved = || {
+        let page = world.gateway.metrics().render();
+        let line = page.lines().find(|line| line.starts_with("rempart_connections_moved_total"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let models = async |stream: &mut TcpStream, key: &str| {
+        ask(stream, "/v1/models", key).await;
+        answer_of(stream).await
+    };
+    let mut stranger = TcpStream::connect(world.address).await.unwrap();
+    assert!(models(&mut stranger, "rmp_guess").await.contains("invalid_api_key"));
+    assert!(models(&mut stranger, &newcomer).await.contains("script-1"));
+    assert_eq!(moved(), 0);
+    // Moved in the middle of a request, and asked again after it.
+    let mut first = TcpStream::connect(world.address).await.unwrap();
+    for _ in 0..3 {
+        assert!(models(&mut first, &member).await.contains("script-1"));
+        assert_eq!(moved(), 1);
+    }
+    // Where a member was seen the next connection begins there.
+    let mut second = TcpStream::connect(world.address).await.unwrap();
+    assert!(models(&mut second, &member).await.contains("script-1"));
+    assert_eq!(moved(), 1);
+    // A stranger's connection, too, is a member's as soon as one asks on it.
+    assert!(models(&mut stranger, &member).await.contains("script-1"));
+    assert_eq!(moved(), 2);
+}
+
+#[tokio::test]
 async fn amplifiers_are_capped_by_band_and_posture() {
     let world = World::with(Setup { engine: engine_options(8, 100_000), ..Setup::default() }).await;
     let stranger = account(&world, 1, Standing::Newcomer).await;

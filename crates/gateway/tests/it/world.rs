@@ -66,6 +66,14 @@ impl Default for Setup {
     }
 }
 
+/// Threads for connections on which no member was seen, as the binary has them; one for all tests of a process.
+fn strangers() -> tokio::runtime::Handle {
+    static THREADS: std::sync::LazyLock<tokio::runtime::Runtime> = std::sync::LazyLock::new(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    });
+    THREADS.handle().clone()
+}
+
 pub fn engine_options(sequences: u32, decode_tps: u32) -> ScriptedOptions {
     ScriptedOptions {
         name: "scripted".into(),
@@ -95,7 +103,7 @@ impl World {
         let master = MasterKey::load_or_create(&dir.path().join("keys/master.key")).unwrap();
         let options = StoreOptions::new(StoreUrl::Sqlite(dir.path().join("rempart.db")), master);
         let store = Store::open(StoreOptions { holding: setup.limits.holding(), ..options }).await.unwrap();
-        let tasks = Tasks::default();
+        let tasks = Tasks::on(tokio::runtime::Handle::current(), strangers());
         let engine = ScriptedEngine::new(setup.engine);
         tasks.spawn("engine", Arc::clone(&engine).run(tasks.stopping()));
         let mut engines: Vec<Arc<dyn Engine>> = setup.first;

@@ -63,24 +63,45 @@ pub(crate) fn run(globals: &Globals, args: Serve) -> Result<ExitCode, Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("rempart").build();
     let runtime = runtime.map_err(|error| Failure::internal("runtime", &error))?;
-    let served = runtime.block_on(Box::pin(serve(&scene, is_listen_given)));
+    let strangers = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("rempart-others")
+        .on_thread_start(give_way)
+        .build()
+        .map_err(|error| Failure::internal("runtime", &error))?;
+    let tasks = Tasks::on(runtime.handle().clone(), strangers.handle().clone());
+    let served = runtime.block_on(Box::pin(serve(&scene, is_listen_given, &tasks)));
     // What a blocking thread still does (a look at a disk) is not waited for.
+    strangers.shutdown_timeout(Duration::from_millis(100));
     runtime.shutdown_timeout(Duration::from_millis(100));
     served
 }
 
-async fn serve(scene: &Scene, is_listen_given: bool) -> Result<ExitCode, Failure> {
+/// How much strangers' threads give way: of a core that both want they get a quarter, and the members' have it as soon as they ask.
+#[cfg(target_os = "linux")]
+const STRANGERS_NICENESS: i32 = 5;
+
+/// This thread lets those of the members go first where both want the same core.
+fn give_way() {
+    // On Linux a niceness is a thread's; elsewhere it would be the whole process's.
+    #[cfg(target_os = "linux")]
+    if let Some(thread) = rustix::process::Pid::from_raw(rustix::thread::gettid().as_raw_nonzero().get()) {
+        // Where it is not allowed all are alike, as they were.
+        let _same = rustix::process::setpriority_process(Some(thread), STRANGERS_NICENESS);
+    }
+}
+
+async fn serve(scene: &Scene, is_listen_given: bool, tasks: &Tasks) -> Result<ExitCode, Failure> {
     let (config, folder) = (&scene.config, &scene.folder);
     let mut signals = Signals::listen()?;
     folder.create()?;
     let Some(_lock) = folder.try_lock()? else { return Err(folder.taken()) };
     let _run_files = RunFiles(folder);
     let ports = bind(config, is_listen_given)?;
-    let tasks = Tasks::default();
     let (platform, gateway, operator_link) = {
         let listeners: Vec<&TcpListener> = ports.public.iter().chain([&ports.console]).collect();
         tokio::select! {
-            opened = Box::pin(open(config, folder, &ports, &tasks)) => opened?,
+            opened = Box::pin(open(config, folder, &ports, tasks)) => opened?,
             never = starting::answer(&listeners, config.limits.gateway.connections_late) => match never {},
         }
     };
@@ -96,7 +117,7 @@ async fn serve(scene: &Scene, is_listen_given: bool) -> Result<ExitCode, Failure
     say("ready")?;
     tracing::info!(version = VERSION, "ready");
     signals.stop().await;
-    let code = stop(&gateway, &tasks, &mut signals).await;
+    let code = stop(&gateway, tasks, &mut signals).await;
     platform.store.close().await;
     Ok(code)
 }
