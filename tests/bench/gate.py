@@ -397,9 +397,9 @@ def cell(args, kind, sources, solves, quiet, attack, where="rempart", newcomers=
         probes.start()
         if newcomers:
             time.sleep(2 + quiet)
-            env = {**os.environ, "NODE_PACKAGES": str(TOP / "target/browser/node_modules")}
+            env = {"CHROMIUM": shutil.which("chromium") or "", **os.environ, "NODE_PACKAGES": str(TOP / "target/browser/node_modules")}
             people = subprocess.Popen(["taskset", "-c", OTHER, "nice", "-n", "5", "node", str(HERE / "newcomers.mjs"), f"http://127.0.0.1:{port}", str(newcomers),
-                                       str(attack / 2 / newcomers), "600"], stdout=subprocess.PIPE, text=True, env=env)
+                                       str(attack / 2 / newcomers), "600", str(min(args.chromium, newcomers))], stdout=subprocess.PIPE, text=True, env=env)
         out, err = drill.communicate()
         probes.stop()
         level = json.loads(platform.ask("GET", "/api/v1/gate")[1] or b"{}")
@@ -410,9 +410,9 @@ def cell(args, kind, sources, solves, quiet, attack, where="rempart", newcomers=
         told.update({"where": where, "sources": sources, "solves": solves, "level": level.get("level"), "line": level.get("queue"),
                      **probes.figures(start, quiet, attack)})
         if came:
-            waits = [one["wait"] for one in came if one["in"] and one["wait"]]
+            waits = [one["wait"] for one in came if one["in"] and one.get("wait")]
             honest = lambda wait: abs(wait["told_s"] - wait["real_s"]) <= max(10, wait["real_s"] / 2)
-            told["newcomers"] = {"came": len(came), "in": sum(one["in"] for one in came), "seconds": quantiles([one["seconds"] for one in came if one["in"]]),
+            told["newcomers"] = {"in Chromium": sum(one["in"] for one in came if one.get("chromium")), "came": len(came), "in": sum(one["in"] for one in came), "seconds": quantiles([one["seconds"] for one in came if one["in"]]),
                                  "solving": quantiles([one.get("solving_s") or 0 for one in came]), "told to wait": len(waits),
                                  "told the truth": sum(map(honest, waits)), "waits": waits[:5], "not in": [one for one in came if not one["in"]][:3]}
         return told
@@ -539,6 +539,7 @@ def main():
     parser.add_argument("--quiet", type=int, help="flood, issue: seconds of the quiet phase")
     parser.add_argument("--attack", type=int, help="flood, issue: seconds of the attack")
     parser.add_argument("--newcomers", type=int, default=20, help="flood: honest people of each cell")
+    parser.add_argument("--chromium", type=int, default=5, help="flood: of them, so many in Chromium")
     args = parser.parse_args()
     args.rempart = str(args.rempart)
     if (os.cpu_count() or 1) < 2 or not pathlib.Path("/proc/self/stat").exists():

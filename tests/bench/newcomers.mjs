@@ -1,6 +1,7 @@
-// Honest people who register while others flood: ALTCHA's own library at the pace of a slow phone, each from an address of their own.
+// Honest people who register while others flood: ALTCHA's own library at the pace of a slow phone, each from an address of their own, and
+// the last IN_CHROMIUM of them with the page's own script (their address is what the platform's trusted proxy would say).
 //
-//   NODE_PACKAGES=… node tests/bench/newcomers.mjs URL COUNT SECONDS_BETWEEN SECONDS_MAX      (tests/bench/gate.py flood runs it)
+//   NODE_PACKAGES=… CHROMIUM=… node tests/bench/newcomers.mjs URL COUNT SECONDS_BETWEEN SECONDS_MAX IN_CHROMIUM   (tests/bench/gate.py flood runs it)
 //
 // They do what they are told: solve, come back after Retry-After with their place. A JSON line for each: how long it took, what wait they were
 // told first and how long it really was.
@@ -12,7 +13,7 @@ const library = createRequire(`${process.env.NODE_PACKAGES}/`);
 const { solveChallenge } = library("altcha-lib");
 const { deriveKey } = library("altcha-lib/algorithms/pbkdf2");
 
-const [url, count, gap, most] = [process.argv[2], ...process.argv.slice(3).map(Number)];
+const [url, count, gap, most, inChromium = 0] = [process.argv[2], ...process.argv.slice(3).map(Number)];
 const { hostname, port } = new URL(url);
 if (hostname !== "127.0.0.1") throw new Error("loopback only");
 const PHONE_MS = 4; // for a derivation of 1 000 rounds
@@ -82,8 +83,32 @@ async function come(number) {
   return { in: false, seconds: since(began), ...seen };
 }
 
+/** A browser: fills the form, and does what the pages do until it is in. */
+async function browse(browser, number) {
+  const began = performance.now();
+  const since = () => Math.round((performance.now() - began) / 100) / 10;
+  const extraHTTPHeaders = { "x-forwarded-for": `127.61.${number}.1` };
+  const context = await browser.newContext({ baseURL: url, extraHTTPHeaders });
+  const page = await context.newPage();
+  try {
+    await page.goto("/register", { timeout: 60_000 });
+    await page.fill("#name", `browser-${process.pid % 10000}-${number}`);
+    await page.fill("#password", `honest person ${number} of many`);
+    await page.click("form button.main");
+    await page.waitForURL((at) => at.pathname === "/", { timeout: most * 1000 });
+    return { in: true, seconds: since(), chromium: true };
+  } catch (error) {
+    return { in: false, seconds: since(), chromium: true, at: page.url(), error: error.message.split("\n")[0] };
+  } finally {
+    await context.close();
+  }
+}
+
+const launch = () => library("playwright-core").chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox"] });
+const browser = inChromium ? await launch() : null;
 const all = Array.from({ length: count }, async (_, number) => {
   await sleep(number * gap * 1000);
-  console.log(JSON.stringify(await come(number)));
+  console.log(JSON.stringify(await (number >= count - inChromium ? browse(browser, number) : come(number))));
 });
 await Promise.all(all);
+await browser?.close();

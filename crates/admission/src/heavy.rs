@@ -1,6 +1,9 @@
 //! The members' second line, for what is many times as much as members usually ask. It is served after the first: on a calm day with
 //! whatever is free, in an incident within bounds (`room`).
 //!
+//! Beyond what usually runs of it, it contests with strangers the part that is theirs: there the two take turns, or a few members gone bad
+//! would keep every newcomer out.
+//!
 //! What must stay true: while an incident is open no usual request of a member waits behind a heavy one; what runs is left alone.
 
 use rempart_domain::{Millis, Posture};
@@ -53,5 +56,26 @@ impl Machine {
     pub(crate) fn heavy_is_due(&self, now: Millis) -> bool {
         let head = self.line(Group::Heavy).queue.head().and_then(|slot| self.tickets.get(slot));
         self.posture == Posture::Calm && head.is_some_and(|t| now.since(t.since) >= HEAVY_WAIT)
+    }
+
+    /// More heavy requests wait than would fit, where they are bounded: what they and strangers hold beyond the members' reserve is taken in
+    /// turns. A few that wait are honest members with long questions, and go first.
+    pub(crate) fn is_contested(&self, now: Millis) -> bool {
+        u64::from(self.line(Group::Heavy).queue.waiting()) > self.calm_share().sequences && self.heavy_is_bounded(now)
+    }
+
+    /// The next in the contested part is a stranger: one waits, and they have less than their half.
+    pub(crate) fn heavy_yields(&self, now: Millis) -> bool {
+        let are_waiting = [Group::Newcomers, Group::Visitors].into_iter().any(|g| self.line(g).queue.waiting() > 0);
+        self.is_strangers_turn && are_waiting && self.is_contested(now) && self.strangers_have_less_than_half()
+    }
+
+    /// Somebody of `group` started.
+    pub(crate) fn note_turn(&mut self, group: Group) {
+        match group {
+            Group::Members => {}
+            Group::Heavy => self.is_strangers_turn = !self.heavy_held.fits(self.usual.allowance()),
+            Group::Newcomers | Group::Visitors => self.is_strangers_turn = false,
+        }
     }
 }

@@ -42,6 +42,8 @@ pub struct Machine {
     pub(crate) usual: Usual,
     /// What members' heavy requests hold, in whichever line they came.
     pub(crate) heavy_held: Amount,
+    /// Of what heavy requests and strangers contest, a heavy one started last: the next is a stranger's.
+    pub(crate) is_strangers_turn: bool,
     /// Members' usual requests had to wait until lately: heavy ones are bounded until then.
     pub(crate) pressed_until: Millis,
     /// Waiters by deadline.
@@ -87,6 +89,7 @@ impl Machine {
             lines: [line(0), line(3), line(1), line(2)],
             usual: Usual::default(),
             heavy_held: Amount::default(),
+            is_strangers_turn: false,
             pressed_until: Millis(0),
             due: Heap::default(),
             jitter: Jitter::new(seed),
@@ -380,11 +383,24 @@ impl Machine {
         if self.heavy_is_due(now) {
             own_grant = self.start_those_who_fit(now, Group::Heavy, own, out);
         }
+        loop {
+            let before = self.held();
+            own_grant = self.start_in_order(now, own, out).or(own_grant);
+            // Where heavy requests and strangers take turns, one starts at a time.
+            if !self.is_contested(now) || self.held() == before {
+                return own_grant;
+            }
+        }
+    }
+
+    fn start_in_order(&mut self, now: Millis, own: Option<u32>, out: &mut Vec<Decision>) -> Option<Grant> {
+        let mut own_grant = None;
         for group in Group::LINES {
             own_grant = self.start_those_who_fit(now, group, own, out).or(own_grant);
             if self.line(group).queue.waiting() > 0 {
                 match group {
                     Group::Members => self.make_room(out),
+                    Group::Heavy if self.heavy_yields(now) => continue,
                     Group::Heavy => self.make_room_for_heavy(now, out),
                     Group::Newcomers | Group::Visitors => {}
                 }
@@ -417,6 +433,9 @@ impl Machine {
             } else {
                 out.push(Decision { ticket, verdict: Verdict::Start(grant) });
             }
+            if !group.is_members() && self.is_contested(now) {
+                break;
+            }
         }
         own_grant
     }
@@ -439,6 +458,7 @@ impl Machine {
         let scale = line.queue.scale(now);
         line.queue.charge(account, cohort, input, scale);
         self.note_heavy(now, group.is_members() && is_heavy, Amount::default(), amount);
+        self.note_turn(group);
         let is_sliced = !group.is_members() && posture > Posture::Calm;
         let is_heavy = group == Group::Heavy;
         Grant { kv_reserved: amount.kv, prefill_slice: is_sliced.then_some(slice), waited, is_heavy }

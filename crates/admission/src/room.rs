@@ -42,31 +42,46 @@ impl Machine {
 
     /// What is heavy holds what it takes for long: while members have to wait and strangers crowd (more wait than their share would hold),
     /// it has half of that share and nothing on loan.
+    ///
+    /// Where members' heavy requests wait for the same part, strangers have no more than half of it.
     fn strangers_fit(&self, now: Millis, amount: Amount, lent: Amount, is_heavy: bool) -> bool {
         let share = self.strangers_share();
         let waiting = self.line(Group::Newcomers).queue.waiting() + self.line(Group::Visitors).queue.waiting();
-        let bound = if is_heavy && self.is_crowd(now, waiting, share) { share.percent(50) } else { share.plus(lent) };
-        within(self.strangers_held().plus(self.heavy_beyond()), amount, bound)
+        let is_half = (is_heavy && self.is_crowd(now, waiting, share)) || self.heavy_is_crowd(now);
+        let bound = if is_half { share.percent(50) } else { share.plus(lent) };
+        let strangers = self.strangers_held();
+        within(strangers.plus(self.heavy_beyond()), amount, bound)
+            && (!self.is_contested(now) || within(strangers, amount, share.percent(50)))
     }
 
     /// A member's heavy request, in an incident or while others wait: as much as members usually have of it, and beyond that what
     /// strangers may have.
     fn heavy_fits(&self, now: Millis, amount: Amount) -> bool {
+        if self.heavy_yields(now) {
+            return self.heavy_held.plus(amount).fits(self.usual.allowance());
+        }
         !self.heavy_is_bounded(now)
             || within(self.heavy_held.plus(self.strangers_held()), amount, self.heavy_bound(now))
     }
 
-    fn heavy_is_bounded(&self, now: Millis) -> bool {
+    pub(crate) fn heavy_is_bounded(&self, now: Millis) -> bool {
         self.posture > Posture::Calm || now < self.pressed_until
     }
 
     /// What heavy requests of members and everything of strangers may hold together: what a calm day leaves to strangers, as a higher
     /// posture takes from them and not from members. A crowd has half of it.
     fn heavy_bound(&self, now: Millis) -> Amount {
+        let share = self.calm_share();
+        self.usual.allowance().plus(if self.heavy_is_crowd(now) { share.percent(50) } else { share })
+    }
+
+    pub(crate) fn calm_share(&self) -> Amount {
         let shares = &self.limits.shares;
-        let share = shares.part(self.strangers_capacity(), shares.of(Posture::Calm).strangers_percent);
-        let is_crowd = self.is_crowd(now, self.line(Group::Heavy).queue.waiting(), share);
-        self.usual.allowance().plus(if is_crowd { share.percent(50) } else { share })
+        shares.part(self.strangers_capacity(), shares.of(Posture::Calm).strangers_percent)
+    }
+
+    fn heavy_is_crowd(&self, now: Millis) -> bool {
+        self.is_crowd(now, self.line(Group::Heavy).queue.waiting(), self.calm_share())
     }
 
     /// Members have to wait, and more are waiting than the share would hold.
@@ -75,17 +90,23 @@ impl Machine {
     }
 
     /// Revokes strangers' running for members' heavy requests: what is on loan as for any member, and where those are bounded, of the
-    /// strangers' own share up to half.
+    /// strangers' own share up to half; one of them stays, as it had its turn.
     pub(crate) fn make_room_for_heavy(&mut self, now: Millis, out: &mut Vec<Decision>) {
-        let wanted = self.line(Group::Heavy).wanted;
-        let share = self.strangers_share();
+        if self.is_contested(now) && self.strangers_staying().sequences <= 1 {
+            return;
+        }
+        let (wanted, share) = (self.line(Group::Heavy).wanted, self.strangers_share());
         self.revoke_while(self.members_held().plus(wanted), Amount::of(self.limits.capacity), share, out);
         if self.heavy_is_bounded(now) {
-            let needed = self.heavy_held.plus(wanted);
             // Prompts are soon read: nobody is cut off for them.
             let bound = Amount { prefill: u64::MAX, ..self.heavy_bound(now) };
-            self.revoke_while(needed, bound, share.percent(50), out);
+            self.revoke_while(self.heavy_held.plus(wanted), bound, share.percent(50), out);
         }
+    }
+
+    pub(crate) fn strangers_have_less_than_half(&self) -> bool {
+        let one = Amount { sequences: 1, kv: 0, prefill: 0 };
+        within(self.strangers_held(), one, self.strangers_share().percent(50))
     }
 
     /// What members' heavy requests hold of the strangers' share.

@@ -92,7 +92,6 @@ limits! {
     members_share_percent = 65, "share of each engine's sequences and KV tokens that is kept for members";
     work_storage = 64, "requests at once that read or change what is stored: pages, lists, changes";
     work_registration = 4, "new accounts that are written at once";
-    work_mail = 4, "mails that are sent at once";
     work_search = 4, "searches through conversations at once";
     work_pages = 2, "pages of more than 16 KiB of answers that are rendered at once";
     render_colours_bytes = 24576, "code that is coloured on a page, the newest answers first; the rest gets its colours when it is opened again";

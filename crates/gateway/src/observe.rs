@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rempart_domain::{AccountId, Band, Millis, ReasonCode, RequestId, UnixSeconds};
 use tokio::sync::mpsc;
@@ -285,8 +285,9 @@ impl Journal {
         self.events.lock().map(|e| e.iter().rev().take(limit).cloned().collect()).unwrap_or_default()
     }
 
-    fn push(&self, record: Record) {
-        if let Ok(mut records) = self.records.lock() {
+    fn take(&self, waiting: &mut mpsc::Receiver<Record>) {
+        let Ok(mut records) = self.records.lock() else { return };
+        while let Ok(record) = waiting.try_recv() {
             if records.len() >= JOURNAL_KEPT {
                 records.pop_front();
             }
@@ -295,19 +296,20 @@ impl Journal {
     }
 }
 
-/// Reads the queue at its own pace until every sender is gone or the platform stops.
+/// How often the queue is emptied. Nothing is woken by a record: in a flood that would be a change of thread for each refusal.
+const TAKEN_EVERY: Duration = Duration::from_millis(50);
+
+/// Empties the queue at its own pace until the platform stops.
 pub async fn run_journal(
     journal: Arc<Journal>,
     mut records: mpsc::Receiver<Record>,
     stop: tokio_util::sync::CancellationToken,
 ) {
-    loop {
+    while !stop.is_cancelled() {
         tokio::select! {
-            record = records.recv() => match record {
-                Some(record) => journal.push(record),
-                None => return,
-            },
-            () = stop.cancelled() => return,
+            () = tokio::time::sleep(TAKEN_EVERY) => {}
+            () = stop.cancelled() => {}
         }
+        journal.take(&mut records);
     }
 }

@@ -207,8 +207,6 @@ pub struct Work {
     pub storage: Arc<WorkLane>,
     /// Writing a new account, after it has passed the gate.
     pub registration: Arc<WorkLane>,
-    /// Sending a mail.
-    pub mail: Arc<WorkLane>,
     /// Reading through an account's conversations.
     pub search: Arc<WorkLane>,
     /// Rendering a page of long answers.
@@ -234,15 +232,14 @@ impl Work {
         Self {
             storage: lane("storage", limits.work_storage, 32),
             registration: lane("registration", limits.work_registration, 32),
-            mail: lane("mail", limits.work_mail, 32),
             search: lane("search", limits.work_search, 2),
             pages: lane("pages", limits.work_pages, 4),
         }
     }
 
     /// All of them.
-    pub fn all(&self) -> [&Arc<WorkLane>; 5] {
-        [&self.storage, &self.registration, &self.mail, &self.search, &self.pages]
+    pub fn all(&self) -> [&Arc<WorkLane>; 4] {
+        [&self.storage, &self.registration, &self.search, &self.pages]
     }
 }
 

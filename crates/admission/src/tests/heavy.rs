@@ -46,6 +46,53 @@ fn in_an_incident_heavy_requests_of_members_stay_within_the_strangers_share() {
 }
 
 #[test]
+fn in_what_they_share_heavy_requests_and_strangers_take_turns() {
+    let mut rig = taught();
+    rig.set_posture(Posture::Guarded);
+    for account in 100..150 {
+        heavy(&mut rig, account);
+    }
+    for account in 900..950 {
+        assert!(is_wait(rig.newcomer(account, account)));
+    }
+    let mut strangers_started = 0;
+    for _ in 0..40 {
+        let before = rig.running_of(|offer| !offer.band.is_member());
+        let ended = rig.oldest_running().unwrap();
+        let was_stranger = !rig.running[&ended].offer.band.is_member();
+        rig.release(ended);
+        let after = rig.running_of(|offer| !offer.band.is_member());
+        strangers_started += usize::from(after + usize::from(was_stranger) > before);
+        assert!(after <= 3, "half of the share");
+        assert_eq!(heavy_running(&rig) + after, 7, "what is free is used");
+    }
+    assert!((13..=20).contains(&strangers_started), "{strangers_started} of 40 starts were strangers'");
+    assert!(is_start(rig.member(1)), "and the reserve is the members'");
+    rig.end();
+}
+
+#[test]
+fn a_crowd_of_heavy_requests_leaves_strangers_their_turn_however_small_their_share() {
+    let mut rig = taught();
+    rig.set_posture(Posture::Fortress);
+    for account in 100..150 {
+        heavy(&mut rig, account);
+    }
+    for account in 900..950 {
+        assert!(is_wait(rig.newcomer(account, account)));
+    }
+    let mut served = 0;
+    for _ in 0..60 {
+        let ended = rig.oldest_running().unwrap();
+        served += usize::from(!rig.running[&ended].offer.band.is_member());
+        rig.progress(ended, 1);
+        rig.release(ended);
+    }
+    assert!(served >= 6, "{served} of 60 that were served were strangers");
+    rig.end();
+}
+
+#[test]
 fn heavy_requests_wait_behind_usual_ones_whoever_came_first() {
     let mut rig = taught();
     for account in 0..20 {

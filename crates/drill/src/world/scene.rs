@@ -19,7 +19,7 @@ use rempart_engine::scripted::machine::{Event as EngineEvent, Machine as EngineM
 use rempart_metering::{Limits as MeterLimits, Meter};
 
 use self::actors::Clients;
-use self::core::{Costs, WorkLine};
+use self::core::{Costs, Server, WorkLine};
 use self::path::{Request, machine_limits};
 use self::watch::{SECOND_US, Watch};
 use crate::plan::{Ask, asks};
@@ -115,7 +115,7 @@ struct Scene<'a> {
     clients: Clients,
     requests: HashMap<u64, Request>,
     next_ticket: u64,
-    server: WorkLine,
+    server: Server,
     generator: WorkLine,
     hashing: WorkLine,
     hashes_waiting: u32,
@@ -154,7 +154,7 @@ impl<'a> Scene<'a> {
             clients: Clients::new(scenario),
             requests: HashMap::new(),
             next_ticket: 0,
-            server: WorkLine::default(),
+            server: Server::default(),
             generator: WorkLine::default(),
             hashing: WorkLine::default(),
             hashes_waiting: 0,

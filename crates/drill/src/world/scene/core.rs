@@ -64,3 +64,23 @@ impl WorkLine {
         self.free_at_us > at_us
     }
 }
+
+/// The server's core: the members' threads go first, and what they do is on top of what the strangers' have before them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Server {
+    members: WorkLine,
+    all: WorkLine,
+}
+
+impl Server {
+    /// Work on the members' threads or on the strangers' is done then.
+    pub(super) fn work(&mut self, is_members: bool, at_us: u64, cost_us: u64) -> u64 {
+        let after_all = self.all.work(at_us, cost_us);
+        if is_members { self.members.work(at_us, cost_us) } else { after_all }
+    }
+
+    /// Work lies before it.
+    pub(super) const fn is_busy(&self, at_us: u64) -> bool {
+        self.all.is_busy(at_us)
+    }
+}

@@ -198,7 +198,7 @@ impl Scene<'_> {
             Wants::Text { .. } | Wants::Hash => costs.request_us,
         };
         let connecting = if is_fresh { costs.connection_us } else { 0 };
-        let at_us = self.server.work(self.now_us + costs.way_us, (own + connecting) * slowed);
+        let at_us = self.server.work(request.band.is_member(), self.now_us + costs.way_us, (own + connecting) * slowed);
         self.requests.insert(ticket, request);
         self.plan(at_us, Happening::Decide(ticket));
         ticket
@@ -308,7 +308,8 @@ impl Scene<'_> {
         request.is_heavy = grant.is_heavy;
         self.watch.note(now, request, Act::Began(request.estimate()));
         let (input, cap) = (request.input, request.output_cap);
-        self.server.work(self.now_us, self.costs.start_us);
+        // Generations are driven by the members' threads, whoever asked.
+        self.server.work(true, self.now_us, self.costs.start_us);
         let mut is_taken = true;
         self.with_engine(|engine, now, out| is_taken = engine.offer(now, ticket, input, cap, out).is_ok());
         if !is_taken {
@@ -360,8 +361,8 @@ impl Scene<'_> {
     }
 
     fn token(&mut self, ticket: u64) {
-        let passed_us = self.server.work(self.now_us, self.costs.token_us);
         let Some(request) = self.requests.get_mut(&ticket) else { return };
+        let passed_us = self.server.work(request.band.is_member(), self.now_us, self.costs.token_us);
         request.produced += 1;
         request.first_token_us.get_or_insert(self.now_us);
         let is_first = request.produced == 1 && request.is_stream();
@@ -427,7 +428,8 @@ impl Scene<'_> {
             }
             _ => 0,
         };
-        let at_us = self.server.work(self.now_us, cost_us) + self.costs.way_us + stays_us;
+        let is_members = request.band.is_member();
+        let at_us = self.server.work(is_members, self.now_us, cost_us) + self.costs.way_us + stays_us;
         self.plan(at_us, Happening::Told(ticket));
     }
 

@@ -12,6 +12,7 @@ use crate::serve::accounts::hash_refusal;
 use crate::serve::sessions::open::seal_session;
 use crate::serve::sessions::{Opening, Proof, SignedIn};
 use crate::serve::{Call, store_refusal, to_the_end};
+use crate::work::Asker;
 
 /// Makes the account and its first session.
 pub(super) async fn complete(
@@ -54,9 +55,11 @@ pub(super) async fn complete(
         locale: application.locale.and_then(|l| rempart_web::Locale::parse(&l)).map(|l| l.as_str().to_owned()),
     };
     let registration = Registration { account, session, device, is_email_confirmed, invite };
+    let permit = gateway.work.registration.acquire(Asker::of(&call.ctx)).await?;
     let (store, now) = (gateway.store.clone(), gateway.clock.seconds());
     // To its end, whoever hangs up: what the store took, the queue learns.
     to_the_end(gateway, async move {
+        let _permit = permit;
         match store.register(registration, now).await {
             Ok(()) => {
                 end(&mut turn, TryEnd::Made);
