@@ -22,7 +22,8 @@ mod target;
 mod tests;
 mod writers;
 
-pub use platform::Keyring;
+pub use platform::{Keyring, Stand};
+pub use solve::solve;
 pub use stage::{Against, LiveOptions, Progress, foreign_keys, run};
 pub use target::{Target, TargetError};
 

@@ -144,6 +144,51 @@ impl Platform {
     }
 }
 
+/// A platform and its engine for whoever measures, without people or attackers; ended on drop.
+#[derive(Debug)]
+pub struct Stand {
+    platform: Platform,
+    keyring: Keyring,
+}
+
+impl Stand {
+    /// Starts both with the accounts of a scenario.
+    ///
+    /// # Errors
+    /// One of them does not start.
+    pub fn open(program: &Path, scenario: &Scenario) -> Result<Self, LiveError> {
+        let options = LiveOptions {
+            program: program.to_owned(),
+            seed: 1,
+            against: None,
+            store_url: None,
+            serve_args: Vec::new(),
+            is_stopped: std::sync::Arc::default(),
+        };
+        let cores = Cores::find();
+        let (platform, keyring) = Platform::start(&options, scenario, None, cores)?;
+        if let Some(cores) = cores {
+            cores.pin_generator();
+        }
+        Ok(Self { platform, keyring })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.platform.public.authority())
+    }
+
+    /// Keys of its members.
+    pub fn members(&self) -> &[String] {
+        &self.keyring.members
+    }
+
+    /// CPU time of the platform's process so far, in seconds.
+    pub fn cpu_s(&self) -> Option<f64> {
+        self.platform.watched().cpu_s()
+    }
+}
+
 fn run_command(command: &mut Command, stdin: Option<&str>) -> Result<String, LiveError> {
     let failed = |source| LiveError::Start { what: "a command".to_owned(), source };
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// The widget's payload for a challenge's JSON; `None` if it is none, or none that can be solved in reasonable time.
-pub(super) fn solve(challenge: &[u8]) -> Option<String> {
+pub fn solve(challenge: &[u8]) -> Option<String> {
     let challenge: Challenge = serde_json::from_slice(challenge).ok()?;
     let solution = solve_challenge(SolveChallengeOptions::new(&challenge)).ok()??;
     let payload = Payload { challenge, solution };

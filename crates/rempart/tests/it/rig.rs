@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A scripted engine, so that no model is needed; nothing is fetched.
-const CONFIG: &str = "\
+pub(crate) const CONFIG: &str = "\
 [server]
 console = \"127.0.0.1:0\"
 [models]

@@ -143,3 +143,37 @@ fn get_ready(running: &crate::rig::Running) -> u16 {
     }
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(503)
 }
+
+#[test]
+fn the_sign_in_line_outlives_a_restart() {
+    let config = format!("{}[limits]\nsign_in_places_per_minute = 1\n", crate::rig::CONFIG);
+    let Some(rig) = Rig::with_config(&config) else { return };
+    rig.done(&["account", "create", "ada"]);
+    let ask = |running: &crate::rig::Running, body: serde_json::Value| {
+        let mut stream = send(running.public, "POST", "/api/v1/sessions", None, &body.to_string());
+        let (status, body) = read_answer(&mut stream);
+        (status, serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default())
+    };
+    let wait = |running: &crate::rig::Running, ticket: Option<&serde_json::Value>| {
+        let (status, place) =
+            ask(running, serde_json::json!({ "name": "ada", "password": "", "wait": true, "ticket": ticket }));
+        assert_eq!(status, 202, "{place}");
+        (place["ticket"].clone(), place["position"].as_u64().unwrap())
+    };
+    let running = rig.start();
+    for n in 0..3 {
+        let guess = serde_json::json!({ "name": "ada", "password": format!("a wrong guess {n}") });
+        assert_eq!(ask(&running, guess).0, 401);
+    }
+    let before: Vec<_> = (0..5).map(|_| wait(&running, None)).collect();
+    assert!(before[4].1 >= 3, "of one minute all are told the middle of them: {before:?}");
+    assert_eq!(running.stop().0, Some(0));
+    let running = rig.start();
+    // Nobody has come back yet: who is new finds the others before it all the same.
+    let late = wait(&running, None).1;
+    assert!(late >= 3, "the line was forgotten: {late}");
+    for (ticket, _) in &before {
+        let now = wait(&running, Some(ticket)).1;
+        assert!((1..=4).contains(&now), "the middle of six is not {now}");
+    }
+}

@@ -69,6 +69,11 @@ impl Figures {
         })
     }
 
+    /// Requests that came to an end, and of them those answered as asked.
+    pub(super) const fn counts(&self) -> (u64, u64) {
+        (self.sent, self.done)
+    }
+
     /// Counts one request.
     pub(super) fn count(&mut self, ending: Ending) {
         self.sent += 1;

@@ -1,9 +1,14 @@
+//! `bench`: the figures that the documents quote. `functions` times what a stranger can order, `path` whole requests before a scripted engine,
+//! `load` sends requests to a server that already runs.
+//!
 //! `bench load`: requests at a fixed rate (open loop) or as fast as answers come (closed loop), and what became of them, as JSON.
 //!
 //! What must stay true: it asks literal loopback addresses only; in the open loop a request's time counts from when it was due, not
 //! from when a connection was free (no coordinated omission); what is asked is fixed by the arguments.
 
 mod figures;
+mod functions;
+mod path;
 mod worker;
 
 use std::net::SocketAddr;
@@ -35,6 +40,10 @@ const KEYS_MAX: usize = 1_000_000;
 pub(crate) enum Bench {
     /// Sends requests to a server on this machine and prints what became of them, as JSON
     Load(Load),
+    /// CPU time of single functions: keys, sessions, challenges, decisions of admission
+    Functions,
+    /// CPU time of the whole platform for a request: starts one of its own before a scripted engine
+    Path(path::Path),
 }
 
 /// What is asked for.
@@ -96,17 +105,26 @@ pub(crate) struct Load {
 }
 
 pub(crate) fn run(command: Bench) -> Result<ExitCode, Failure> {
-    let Bench::Load(args) = command;
-    let plan = Arc::new(plan_of(&args)?);
+    let args = match command {
+        Bench::Load(args) => args,
+        Bench::Functions => return functions::run(),
+        Bench::Path(args) => return path::run(&args),
+    };
+    let figures = load_figures(&args)?;
+    say(&figures.report(plan_of(&args)?.measured).to_string())?;
+    Ok(ExitCode::from(u8::from(figures.is_empty())))
+}
+
+/// Sends what is asked for.
+fn load_figures(args: &Load) -> Result<Figures, Failure> {
+    let plan = Arc::new(plan_of(args)?);
     let runtime = if args.threads > 1 {
         tokio::runtime::Builder::new_multi_thread().worker_threads(args.threads).enable_all().build()
     } else {
         tokio::runtime::Builder::new_current_thread().enable_all().build()
     };
     let runtime = runtime.map_err(|error| Failure::internal("runtime", &error))?;
-    let figures = runtime.block_on(load(&plan, args.streams))?;
-    say(&figures.report(plan.measured).to_string())?;
-    Ok(ExitCode::from(u8::from(figures.is_empty())))
+    runtime.block_on(load(&plan, args.streams))
 }
 
 /// Runs all connections to the end of the plan and adds up what they saw.
