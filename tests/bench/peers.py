@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The drill's scenarios against Rempart and against others in their best configurations, interleaved in one run.
 
-    python3 tests/bench/peers.py --cells token-flood,invalid-keys-inside [--fronts nothing,nginx,haproxy,haproxy-held,rempart]
+    python3 tests/bench/peers.py --cells token-flood,invalid-keys-inside [--fronts nothing,nginx,haproxy,haproxy-held,smg,litellm,rempart,rempart-unheld]
                                  [--rempart FILE] [--rounds 3] [--quiet 6] [--attack 8] [--smg FILE] [--litellm FILE] [--json FILE]
 
 A cell is a scenario of `rempart drill --list`; its phases are shortened to --quiet and --attack seconds (long-answers keeps its minute).
@@ -27,7 +27,7 @@ import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
 SERVER_CORE = "0"
-FRONTS = ["nothing", "nginx", "haproxy", "haproxy-held", "smg", "litellm", "rempart"]
+FRONTS = ["nothing", "nginx", "haproxy", "haproxy-held", "smg", "litellm", "rempart", "rempart-unheld"]
 SHAPE = {"sequences": 8, "kv_tokens": 1_000_000, "prefill_tps": 1_000_000, "decode_tps": 100, "tokens": 1000}
 
 
@@ -100,8 +100,9 @@ class Stage:
             command, env = smg_command(self, port, engine, keys)
         elif name == "litellm":
             config = self.written("litellm.yaml", "litellm.yaml", ENGINE=engine)
+            self.written("litellm_auth.py", "litellm_auth.py")
             command = [self.args.litellm, "--config", str(config), "--port", str(port), "--host", "127.0.0.1", "--num_workers", "1"]
-            env = {"LITELLM_MASTER_KEY": "sk-drill"}
+            env = {"DRILL_KEYS": str(keys), "LITELLM_MASTER_KEY": f"sk-{os.urandom(24).hex()}"}
         else:
             sys.exit(f"no front {name}")
         process = self.start(command, env=env)
@@ -149,13 +150,18 @@ def measure(args, cell, name):
         stage = Stage(args, directory)
         scenario = stage.directory / f"{cell}.toml"
         text = (args.scenarios / f"{cell}.toml").read_text()
-        scenario.write_text(shortened(text, args.quiet, args.attack))
+        short = shortened(text, args.quiet, args.attack)
+        if name == "rempart-unheld":
+            # What a refusal costs is seen where refusals are not held.
+            head, line = "[platform.limits]\n", "refusal_hold_ms = 1\n"
+            short = short.replace(head, head + line) if head in short else f"{short}\n{head}{line}"
+        scenario.write_text(short)
         shape = {**SHAPE, **tomllib.loads(text).get("engine", {})}
         keys = stage.directory / "keys"
         subprocess.run([args.rempart, "drill", str(scenario), "--write-keys", str(keys)], check=True)
         command = [args.rempart, "drill", str(scenario), "--json"]
         try:
-            if name != "rempart":
+            if not name.startswith("rempart"):
                 port, process = stage.engine(shape)
                 if name != "nothing":
                     port, process = stage.front(name, port, keys)
@@ -181,9 +187,10 @@ def figures(report, is_stream):
     served = [p for p in report["phases"] if p["role"] in ("quiet", "attack")]
     return {
         "done": members["done"], "sent": members["sent"], "done_percent": 100 * members["done"] / max(1, members["sent"]),
-        "quiet_p99": time_of(quiet["members"]), "p99": time_of(members), "p50": members["ttft_ms"]["p50"],
+        "quiet_p99": time_of(quiet["members"]), "p99": time_of(members), "p50": members["ttft_ms"]["p50"], "quiet_p50": quiet["members"]["ttft_ms"]["p50"],
         "attacks_per_s": attackers["sent"] / length, "attacks_done": attackers["done"],
-        "cpu_us": 1e6 * spent / attackers["sent"] if attackers["sent"] and attack["cpu_s"] else None,
+        # Of a few held refusals a second nothing can be told.
+        "cpu_us": 1e6 * spent / attackers["sent"] if attackers["sent"] and spent > 0.1 * length else None,
         "core": (attack["cpu_s"] or 0) / length, "late_ms": report["generator"]["lateness_ms"]["p99"],
         "memory_mb": report["memory_mb"]["max"], "newcomers": attack["newcomers"]["done"] / max(1, attack["newcomers"]["sent"]),
         "phases": [p["name"] for p in served],
@@ -192,8 +199,8 @@ def figures(report, is_stream):
 
 def tell(cell, every):
     print(f"\n### {cell}")
-    print("| front | members done % | sent | quiet p99 ms | p99 ms | p99 / quiet | newcomers % | attacks/s | front's core | CPU us/attack | generator late p99 ms |")
-    print("| --- |" + " --- |" * 10)
+    print("| front | members done % | sent | quiet p50 ms | p50 ms | quiet p99 ms | p99 ms | p99 / quiet | newcomers % | attacks/s | front's core | CPU us/attack | generator late p99 ms |")
+    print("| --- |" + " --- |" * 12)
     for name, rows in every.items():
         def mid(field, digits=1):
             values = [row[field] for row in rows if row[field] is not None]
@@ -202,7 +209,7 @@ def tell(cell, every):
         least, most = min(r["done_percent"] for r in rows), max(r["done_percent"] for r in rows)
         spread = f" [{least:.1f}-{most:.1f}]" if most - least > 0.05 else ""
         late = max(row["late_ms"] for row in rows)
-        print(f"| {name} | {mid('done_percent', 2)}{spread} | {sum(r['sent'] for r in rows)} | {mid('quiet_p99', 0)} | {mid('p99', 0)} | {ratio:.2f} | "
+        print(f"| {name} | {mid('done_percent', 2)}{spread} | {sum(r['sent'] for r in rows)} | {mid('quiet_p50', 0)} | {mid('p50', 0)} | {mid('quiet_p99', 0)} | {mid('p99', 0)} | {ratio:.2f} | "
               f"{100 * statistics.median(r['newcomers'] for r in rows):.0f} | {mid('attacks_per_s', 0)} | {mid('core', 2)} | {mid('cpu_us')} | "
               f"{late:.1f}{' (does not count)' if late > 5 else ''} |", flush=True)
 
