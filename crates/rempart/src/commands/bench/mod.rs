@@ -39,7 +39,7 @@ const KEYS_MAX: usize = 1_000_000;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     /// Sends requests to a server on this machine and prints what became of them, as JSON
-    Load(Load),
+    Load(Box<Load>),
     /// CPU time of single functions: keys, sessions, challenges, decisions of admission
     Functions,
     /// CPU time of the whole platform for a request: starts one of its own before a scripted engine
