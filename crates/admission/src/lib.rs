@@ -7,6 +7,7 @@
 //! a cohort weighs as one; every queue and table has a bound; a decision takes O(log n).
 
 mod buckets;
+mod crowd;
 mod door;
 mod fair;
 mod front;
@@ -33,6 +34,7 @@ pub mod prefill;
 mod tests;
 
 pub use buckets::{Buckets, Rate};
+pub use crowd::Crowd;
 pub use machine::Machine;
 pub use share::{Dimensions, Revocation, Share, Shares};
 pub use types::{

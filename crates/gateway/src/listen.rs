@@ -362,8 +362,10 @@ where
         let Self { gateway, pulse, place, served, stop, is_stopping, is_closing } = self;
         loop {
             tokio::select! {
-                _ = served.as_mut() => return false,
+                // In this order: what a request asked to happen to its connection happens before the request goes on.
+                biased;
                 () = place.manners.rise.notified(), if is_strangers => return true,
+                _ = served.as_mut() => return false,
                 () = place.manners.end.notified() => return false,
                 () = place.manners.close.notified(), if !*is_closing => {
                     *is_closing = true;

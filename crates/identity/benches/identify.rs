@@ -1,13 +1,13 @@
-//! What recognising a caller costs: every figure here is paid on the path of every request.
+//! What recognising a caller costs: every figure here is paid on the path of every request. A known key among many: `rempart bench functions`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a bench")]
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use rempart_domain::{AccountId, Credential, Day, KeyScope, Principal, Role, SessionId, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Credential, Day, Principal, Role, SessionId, Standing, UnixSeconds};
 use rempart_identity::{
-    AccountFacts, HashLane, HashPool, HashPoolOptions, Keyring, KnownKey, KnownKeys, Revocations, TicketFields,
-    TicketFlags, TicketKind, issue, parse, random,
+    AccountFacts, HashLane, HashPool, HashPoolOptions, Keyring, Revocations, TicketFields, TicketFlags, TicketKind,
+    issue, parse, random,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_700_000_100);
@@ -58,30 +58,6 @@ fn keys(criterion: &mut Criterion) {
     criterion.bench_function("key: parse a valid one", |bench| bench.iter(|| parse(&keyring, black_box(text))));
     criterion.bench_function("key: refuse a guessed one", |bench| bench.iter(|| parse(&keyring, black_box(guessed))));
     criterion.bench_function("key: refuse a typing error", |bench| bench.iter(|| parse(&keyring, black_box(&typo))));
-    let presented = parse(&keyring, text).unwrap();
-    let known = KnownKeys::default();
-    let mut key = KnownKey {
-        id: presented.id,
-        account: AccountId::from_bits(1),
-        hash: presented.hash,
-        scope: KeyScope::Api,
-        standing: Standing::Member,
-        role: Role::None,
-        created_day: Day(19_000),
-        created_minute: 0,
-        models: None,
-        limits: rempart_domain::KeyLimits::default(),
-        expires: None,
-        epoch: 0,
-    };
-    known.insert(key.clone());
-    for _ in 0..10_000 {
-        key.id = random::key_id().unwrap();
-        known.insert(key.clone());
-    }
-    criterion.bench_function("key: find among 10 000 known", |bench| {
-        bench.iter(|| known.find(black_box(&presented), NOW));
-    });
 }
 
 fn standing(criterion: &mut Criterion) {

@@ -25,6 +25,19 @@ fn heavy(rig: &mut Rig, account: u64) -> Verdict {
     rig.offer(offer)
 }
 
+/// 50 heavy requests of members have come, then 50 strangers.
+fn crowded(posture: Posture) -> Rig {
+    let mut rig = taught();
+    rig.set_posture(posture);
+    for account in 100..150 {
+        heavy(&mut rig, account);
+    }
+    for account in 900..950 {
+        assert!(is_wait(rig.newcomer(account, account)));
+    }
+    rig
+}
+
 fn heavy_running(rig: &Rig) -> usize {
     rig.running_of(|offer| offer.output_cap.0 == HEAVY)
 }
@@ -47,14 +60,7 @@ fn in_an_incident_heavy_requests_of_members_stay_within_the_strangers_share() {
 
 #[test]
 fn in_what_they_share_heavy_requests_and_strangers_take_turns() {
-    let mut rig = taught();
-    rig.set_posture(Posture::Guarded);
-    for account in 100..150 {
-        heavy(&mut rig, account);
-    }
-    for account in 900..950 {
-        assert!(is_wait(rig.newcomer(account, account)));
-    }
+    let mut rig = crowded(Posture::Guarded);
     let mut strangers_started = 0;
     for _ in 0..40 {
         let before = rig.running_of(|offer| !offer.band.is_member());
@@ -73,14 +79,7 @@ fn in_what_they_share_heavy_requests_and_strangers_take_turns() {
 
 #[test]
 fn a_crowd_of_heavy_requests_leaves_strangers_their_turn_however_small_their_share() {
-    let mut rig = taught();
-    rig.set_posture(Posture::Fortress);
-    for account in 100..150 {
-        heavy(&mut rig, account);
-    }
-    for account in 900..950 {
-        assert!(is_wait(rig.newcomer(account, account)));
-    }
+    let mut rig = crowded(Posture::Fortress);
     let mut served = 0;
     for _ in 0..60 {
         let ended = rig.oldest_running().unwrap();

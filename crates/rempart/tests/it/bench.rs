@@ -91,3 +91,17 @@ fn the_scripted_engine_ends_on_sigterm() {
     kill_process(Pid::from_child(&engine.0), Signal::TERM).unwrap();
     assert_eq!(engine.0.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn functions_are_timed_with_as_many_waiting_as_they_say() {
+    let Some(rig) = Rig::new() else { return };
+    let told = rig.bare(&["bench", "functions"]);
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("decision of admission, 10000 waiting"), "{told}");
+    for name in ["session opened", "API key guessed", "challenge issued", "solution replayed", "one token"] {
+        let line = told.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {told}"));
+        let figure: f64 = line.split_whitespace().last().unwrap().parse().unwrap();
+        assert!(figure > 0.0, "{line}");
+    }
+}

@@ -5,10 +5,8 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use rempart_admission::{AccountKey, Capacity, CohortId, Decision, Limits, Machine, Offer, TicketId, Verdict};
-use rempart_domain::{
-    AccountId, Band, Day, KeyScope, Millis, Posture, Role, SessionId, Standing, TokenCount, UnixSeconds, Usage,
-};
+use rempart_admission::Crowd;
+use rempart_domain::{AccountId, Day, KeyScope, Millis, Role, SessionId, Standing, UnixSeconds};
 use rempart_identity::gate::{ChallengeOptions, Challenges, Now, Purpose};
 use rempart_identity::{Keyring, KnownKey, KnownKeys, TicketFields, TicketFlags, TicketKind, issue, parse, random};
 
@@ -33,7 +31,6 @@ pub(super) fn run() -> Result<ExitCode, Failure> {
     say("function                                              CPU us")?;
     keys()?;
     challenges()?;
-    say("decision of admission, 10 000 waiting             p50 ns    p99 ns")?;
     decisions()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -129,86 +126,20 @@ fn challenges() -> Result<(), Failure> {
     measure("no solution at all", || take(black_box("bm90IGpzb24="), now))
 }
 
-/// An engine of 64 sequences, all taken, and waiters in 1 000 cohorts of five accounts.
-struct Full {
-    machine: Machine,
-    now: Millis,
-    next: u64,
-    running: Vec<TicketId>,
-    out: Vec<Decision>,
-}
-
-impl Full {
-    fn new() -> Self {
-        let mut limits = Limits::new(Capacity { sequences: 64, kv_tokens: 1_000_000, prefill_tokens: u64::MAX });
-        limits.queue_len_total = QUEUED + 1_000;
-        limits.queue_len_per_group = QUEUED + 1_000;
-        let mut out = Vec::with_capacity(64);
-        let mut machine = Machine::new(limits, 1);
-        machine.set_posture(Millis(0), Posture::Guarded, &mut out);
-        let mut full = Self { machine, now: Millis(1), next: 0, running: Vec::new(), out };
-        for _ in 0..QUEUED + 64 {
-            full.offer();
-        }
-        full
-    }
-
-    fn offer(&mut self) -> TicketId {
-        self.next += 1;
-        let (ticket, account) = (TicketId(self.next), self.next % 5_000);
-        let offer = Offer {
-            ticket,
-            band: Band::Newcomer,
-            cohort: CohortId(account % 1_000),
-            account: AccountKey(account),
-            input: TokenCount(200 + u32::try_from(self.next % 700).unwrap_or(0)),
-            output_cap: TokenCount(500),
-            output_expected: TokenCount(300),
-            deadline: Millis(1_000_000_000 + self.next),
-        };
-        if let Verdict::Start(_) = black_box(self.machine.offer(self.now, offer, &mut self.out)) {
-            self.running.push(ticket);
-        }
-        self.note_starts();
-        ticket
-    }
-
-    fn release(&mut self) {
-        let at = usize::try_from(self.next).unwrap_or(0) % self.running.len().max(1);
-        if self.running.is_empty() {
-            return;
-        }
-        let ticket = self.running.swap_remove(at);
-        let usage = Usage { input: TokenCount(300), output: TokenCount(200), ..Usage::default() };
-        black_box(self.machine.release(self.now, ticket, usage, &mut self.out));
-        self.note_starts();
-    }
-
-    fn note_starts(&mut self) {
-        let started = self.out.drain(..).filter(|decision| matches!(decision.verdict, Verdict::Start(_)));
-        self.running.extend(started.map(|decision| decision.ticket));
-    }
-}
-
 fn decisions() -> Result<(), Failure> {
-    let mut full = Full::new();
-    quantiles("an offer that waits", || {
-        full.now.0 += 1;
-        let ticket = full.offer();
-        // Every second leaves again, outside of nobody's time: the line keeps its length.
-        full.machine.cancel(full.now, ticket, &mut full.out);
-    })?;
-    let mut full = Full::new();
+    let mut crowd = Crowd::new(QUEUED);
+    say(&format!("decision of admission, {} waiting              p50 ns    p99 ns", crowd.waiting()))?;
     let mut is_release = true;
+    quantiles("an offer that waits, then leaves", || crowd.visit())?;
     quantiles("an end that starts the next, an offer, by turns", || {
-        full.now.0 += 1;
         if is_release {
-            full.release();
+            crowd.release();
         } else {
-            full.offer();
+            crowd.offer();
         }
         is_release = !is_release;
-    })
+    })?;
+    quantiles("one token", || crowd.token())
 }
 
 fn quantiles(name: &str, mut call: impl FnMut()) -> Result<(), Failure> {
