@@ -372,3 +372,9 @@ fn mark(since: &mut Option<Millis>, holds: bool, now: Millis) {
 pub(super) const fn to_f64(number: u64) -> f64 {
     number as f64
 }
+
+/// Saturating; what is no number is 0.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates and maps NaN to 0")]
+pub(super) const fn to_whole(number: f64) -> u64 {
+    number as u64
+}

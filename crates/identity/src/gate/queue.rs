@@ -19,9 +19,9 @@ use std::collections::{HashMap, VecDeque};
 
 use rempart_domain::Millis;
 
-use super::control::to_f64;
+use super::control::{to_f64, to_whole};
 use super::place::Place;
-use line::Line;
+use line::{Line, Standing};
 
 /// One turn of so many goes to those without a challenge.
 const PLAIN_TURN: u64 = 5;
@@ -131,7 +131,7 @@ pub struct TicketQueue {
     /// Registrations that may pass now.
     credit: f64,
     rate: f64,
-    /// Places taken a second, and those of this tick.
+    /// Places taken a second by networks of which nobody waited, and those of this tick: the others wait behind their own.
     arrivals: f64,
     arrived: u32,
     at: Option<Millis>,
@@ -243,9 +243,9 @@ impl TicketQueue {
         } else if !self.insert(now, place) {
             return InLine::Full;
         }
-        let position = self.position(place);
+        let Standing { position, overtaken } = self.standing(place);
         let left = self.spots.get(&place.id).map_or(Millis(0), |spot| spot.settles.since(now));
-        InLine::Waits { position, eta: self.wait_in_minute(position, left) }
+        InLine::Waits { position, eta: self.wait_in_minute(position, self.arrivals * overtaken, left) }
     }
 
     /// Begins a try with a turn; false if there is none, one is going on, or there were too many.
@@ -307,10 +307,11 @@ impl TicketQueue {
         }
         let salt = self.next_random();
         let minute = place.minute();
-        self.line(is_proved).insert(cohort, minute, place.id, salt);
+        if self.line(is_proved).insert(cohort, minute, place.id, salt) {
+            self.arrived = self.arrived.saturating_add(1);
+        }
         let settles = now + Millis::from_secs(u64::try_from(60 - place.issued.0.rem_euclid(60)).unwrap_or(60));
         self.spots.insert(place.id, Spot { is_proved, cohort, minute, seen: now, settles });
-        self.arrived = self.arrived.saturating_add(1);
         self.is_changed = true;
         true
     }
@@ -343,28 +344,23 @@ impl TicketQueue {
         self.is_changed = true;
     }
 
-    fn position(&self, place: &Place) -> u64 {
+    fn standing(&self, place: &Place) -> Standing {
         let (own, other) =
             if place.flags.is_proved { (&self.proved, &self.plain) } else { (&self.plain, &self.proved) };
-        let before = own.position(place.cohort, place.minute());
+        let Standing { position: before, overtaken } = own.standing(place.cohort, place.minute());
         let others =
             if place.flags.is_proved { before / (PLAIN_TURN - 1) } else { before.saturating_mul(PLAIN_TURN - 1) };
-        before + others.min(other.len() as u64)
+        Standing { position: before + others.min(other.len() as u64), overtaken }
     }
 
-    /// The wait of somebody whose minute goes on for `left`: who comes meanwhile may be drawn before them.
+    /// The wait of somebody before whom `overtaking` a second come to stand while their minute goes on for `left`.
     ///
-    /// Of `n` who wait one is drawn at `rate`, and `growth` more come than are drawn: half of the chances to be drawn are over after
-    /// `n / growth · (2^(growth/rate) - 1)` seconds, or when the minute is over and all of it have had their turns.
-    fn wait_in_minute(&self, position: u64, left: Millis) -> Millis {
+    /// The line before them shrinks by the rest of the rate until it is gone; or the minute is over first, and then by all of it.
+    fn wait_in_minute(&self, position: u64, overtaking: f64, left: Millis) -> Millis {
         let rate = self.rate.max(RATE_FLOOR);
-        let growth = self.arrivals - rate;
-        if growth <= 0.1 * rate || left == Millis(0) {
-            return self.wait_of(position);
-        }
-        let waiting = 2.0 * to_f64(position);
-        let drawn_s = waiting / growth * ((growth / rate).min(60.0).exp2() - 1.0);
-        let over_s = (to_f64(position) + self.arrivals * to_f64(left.0) / 2000.0) / rate;
+        let position = to_f64(position);
+        let over_s = (position + overtaking * to_f64(left.0) / 1000.0) / rate;
+        let drawn_s = if rate > overtaking { position / (rate - overtaking) } else { f64::INFINITY };
         Millis::from_secs(to_whole(drawn_s.min(over_s).ceil()))
     }
 
@@ -372,10 +368,4 @@ impl TicketQueue {
         let seconds = to_f64(position) / self.rate.max(RATE_FLOOR);
         Millis::from_secs(to_whole(seconds.ceil()))
     }
-}
-
-/// Saturating; what is no number is 0.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates and maps NaN to 0")]
-const fn to_whole(number: f64) -> u64 {
-    number as u64
 }

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::gate::control::{to_f64, to_whole};
+
 /// Rounds that positions are tabulated for; what lies beyond is the end of the line.
 const ROUNDS_MAX: u64 = 65_536;
 
@@ -21,9 +23,18 @@ pub(super) struct Line {
     until_round: Vec<u64>,
     measured_round: u64,
     /// Of each turn and minute: how many cohorts go before in the same round, and how many there are. As of the last measure.
-    heads: HashMap<(u64, u32), (u64, u64)>,
+    heads: BTreeMap<(u64, u32), (u64, u64)>,
     /// As of the last measure.
     largest: Option<u32>,
+}
+
+/// Where somebody of a line stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    /// So many are let in until it is their turn, them included.
+    pub(super) position: u64,
+    /// Of the cohorts that join in the same minute this part goes before them: 0 to 1.
+    pub(super) overtaken: f64,
 }
 
 #[derive(Debug)]
@@ -41,7 +52,8 @@ impl Line {
         self.len
     }
 
-    pub(super) fn insert(&mut self, cohort: u32, minute: u32, id: u64, salt: u64) {
+    /// True if nobody of its cohort waited: only such a one may go before others of its minute.
+    pub(super) fn insert(&mut self, cohort: u32, minute: u32, id: u64, salt: u64) -> bool {
         let round = self.round;
         let order = &mut self.order;
         let entry = self.cohorts.entry(cohort).or_insert_with(|| {
@@ -56,6 +68,7 @@ impl Line {
         entry.minutes.entry(minute).or_default().push(id);
         entry.len += 1;
         self.len += 1;
+        entry.len == 1
     }
 
     /// Takes out the next: of the cohort with the fewest turns, of its oldest minute, at random.
@@ -146,21 +159,39 @@ impl Line {
         self.largest = self.cohorts.iter().max_by_key(|(id, cohort)| (cohort.len, **id)).map(|(id, _)| *id);
     }
 
-    /// About how many of this line are let in until it is the turn of somebody of that cohort and minute, them included.
-    pub(super) fn position(&self, cohort: u32, minute: u32) -> u64 {
+    /// About how many of this line are let in until it is the turn of somebody of that cohort and minute.
+    ///
+    /// Who stands first of a cohort that is alone in it has drawn their place in the minute already: it is the salt's share of the cohorts
+    /// they are drawn with. Of a minute that a cohort shares half go first, as far as one can know.
+    pub(super) fn standing(&self, cohort: u32, minute: u32) -> Standing {
         let all = (self.len as u64).max(1);
-        let Some(entry) = self.cohorts.get(&cohort) else { return all };
+        let last = Standing { position: all, overtaken: 1.0 };
+        let Some(entry) = self.cohorts.get(&cohort) else { return last };
         let older: usize = entry.minutes.range(..minute).map(|(_, ids)| ids.len()).sum();
         let same = entry.minutes.get(&minute).map_or(1, Vec::len);
-        // Of those of the same minute half go first, as far as one can know.
         let rank = older as u64 + (same as u64).div_ceil(2);
         let ahead = entry.turns.saturating_sub(self.measured_round);
-        let Ok(round) = usize::try_from(ahead + rank - rank.min(1)) else { return all };
-        let Some(end) = self.until_round.get(round).copied() else { return all };
+        let Ok(round) = usize::try_from(ahead + rank - rank.min(1)) else { return last };
+        let Some(end) = self.until_round.get(round).copied() else { return last };
         let begin = round.checked_sub(1).and_then(|before| self.until_round.get(before)).copied().unwrap_or(0);
-        // The first of a cohort stand in their round by minutes; of others of its minutes are not known yet.
-        let head = self.heads.get(&(entry.turns, minute)).filter(|_| rank == 1 && minute <= entry.minute);
-        let place = head.map_or((end - begin).div_ceil(2), |(before, count)| before + count.div_ceil(2));
-        (begin + place).clamp(1, all)
+        let is_head = rank == 1 && minute <= entry.minute;
+        // The first of a cohort stand in their round by minutes, then by their draw; of others of its minutes are not known yet.
+        let share = if same == 1 { to_f64(entry.salt >> 11) / to_f64(1 << 53) } else { 0.5 };
+        let (place, overtaken) = if is_head {
+            let (before, count) = self.heads_of(entry.turns, minute);
+            (before + to_whole((to_f64(count) * share).ceil()).max(1), share)
+        } else {
+            ((end - begin).div_ceil(2), 1.0)
+        };
+        Standing { position: (begin + place).clamp(1, all), overtaken }
+    }
+
+    /// Of those with as many turns: cohorts of older minutes, and of this one. A minute that began after the last measure has none yet.
+    fn heads_of(&self, turns: u64, minute: u32) -> (u64, u64) {
+        match self.heads.range((turns, 0)..=(turns, minute)).next_back() {
+            Some((&(_, found), &heads)) if found == minute => heads,
+            Some((_, &(before, count))) => (before + count, 1),
+            None => (0, 1),
+        }
     }
 }
