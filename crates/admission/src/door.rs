@@ -58,7 +58,8 @@ impl Machine {
         if !is_member && view.cohort_waiting >= self.limits.queue_len_per_cohort {
             return Err(Cause::CohortQueueFull);
         }
-        if offer.deadline <= now || self.is_too_late(now, group, offer.deadline, view.turns) {
+        let is_late = self.is_too_late(now, group, offer.deadline, view.turns) && !self.is_next_slice(group, view);
+        if offer.deadline <= now || is_late {
             return Err(Cause::TooLate);
         }
         let total: u32 = self.lines.iter().map(|line| line.queue.waiting()).sum();

@@ -136,6 +136,8 @@ pub(crate) struct View {
     pub(crate) running: u32,
     /// Of the cohort.
     pub(crate) cohort_waiting: u32,
+    /// Of the cohort.
+    pub(crate) cohort_running: u32,
     /// Turns until one more of this account would start, itself included: cohorts take turns, in each its accounts.
     pub(crate) turns: u64,
 }
@@ -195,9 +197,9 @@ impl FairQueue {
         let stays = account.filter(|a| a.waiting > 0).map(|a| a.cohort);
         let cohort = stays.or_else(|| self.cohorts.find(cohort)).and_then(|slot| self.cohorts.get(slot));
         let (waiting, running) = account.map_or((0, 0), |a| (a.waiting, a.running));
-        let cohort_waiting = cohort.map_or(0, |c| c.waiting);
+        let (cohort_waiting, cohort_running) = cohort.map_or((0, 0), |c| (c.waiting, c.running));
         let turns = self.turns_until(account, cohort, u64::from(waiting)).min(u64::from(self.waiting) + 1);
-        View { waiting, running, cohort_waiting, turns }
+        View { waiting, running, cohort_waiting, cohort_running, turns }
     }
 
     /// Turns until this waiter starts, itself included.
@@ -349,6 +351,14 @@ impl FairQueue {
         let (_, cohort) = self.turns.peek()?;
         let (_, account) = self.cohorts.get(cohort)?.accounts.peek()?;
         self.accounts.get(account)?.line.first()
+    }
+
+    pub(crate) fn running_of_account(&self, account: u32) -> u32 {
+        self.accounts.get(account).map_or(0, |a| a.running)
+    }
+
+    pub(crate) fn running_of_cohort(&self, cohort: u32) -> u32 {
+        self.cohorts.get(cohort).map_or(0, |c| c.running)
     }
 
     /// The newest waiter of the cohort with most waiters, and how many it has: who makes room.

@@ -18,6 +18,7 @@ mod machine;
 mod pace;
 mod room;
 mod share;
+mod slice;
 mod table;
 mod ticket;
 mod types;

@@ -183,6 +183,9 @@ impl Machine {
         if is_over {
             self.extend(slot, OVERRUN_STEP, out);
         }
+        if self.yields(slot) {
+            self.revoke(slot, out);
+        }
         if is_first {
             self.dispatch(now, None, out);
         }

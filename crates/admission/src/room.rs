@@ -191,7 +191,7 @@ impl Machine {
         }
     }
 
-    fn revoke(&mut self, slot: u32, out: &mut Vec<Decision>) -> bool {
+    pub(crate) fn revoke(&mut self, slot: u32, out: &mut Vec<Decision>) -> bool {
         let Some(t) = self.tickets.get(slot).filter(|t| !t.is_revoked) else { return false };
         let (ticket, group, amount, is_streaming) = (t.id, t.group, t.amount, t.stage == Stage::Streaming);
         self.forget_running(slot);

@@ -78,6 +78,11 @@ impl Usual {
         times > 0 && self.is_known() && (over(input, self.input) || over(output, self.output))
     }
 
+    /// An answer is long from here on: `times` what members usually get. `None` if that is not known.
+    pub(crate) fn long_output(&self, times: u32) -> Option<u64> {
+        (times > 0 && self.is_known()).then(|| to_u64(self.output.max(1.0) * f64::from(times)))
+    }
+
     /// What heavy requests of members may hold in an incident beside the strangers' share.
     pub(crate) fn allowance(&self) -> Amount {
         let of = |mean: f64| to_u64((mean / (self.spoken_for + DOUBT).min(1.0) * ALLOWED_TIMES).round());

@@ -9,3 +9,4 @@ mod lane;
 mod properties;
 mod reserve;
 mod rig;
+mod slice;
