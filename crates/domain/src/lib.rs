@@ -20,7 +20,7 @@ pub use id::{
 };
 pub use name::{AccountName, NameError};
 pub use posture::{GateLevel, Posture};
-pub use principal::{Credential, KeyLimits, KeyScope, Principal, Role};
+pub use principal::{Credential, KeyLimits, KeyScope, Principal, Provenance, Role};
 pub use reason::ReasonCode;
 pub use secret::{Secret, Sensitive};
 pub use standing::{Band, Standing};

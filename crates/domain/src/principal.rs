@@ -50,6 +50,29 @@ pub enum Credential {
     Key(KeyId, KeyScope),
 }
 
+/// What an account has in common with others that came the same way; hashes under a key of ours, 0 where there is none. Kept from the
+/// registration on: cohorts of strangers are made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Provenance {
+    /// The member who invited it.
+    pub inviter: u32,
+    /// The domain of the mail address it registered with, unless that is one of a large public provider.
+    pub mail_domain: u32,
+}
+
+impl Provenance {
+    /// As one number.
+    pub const fn bits(self) -> u64 {
+        (self.inviter as u64) << 32 | self.mail_domain as u64
+    }
+
+    /// From that number.
+    #[allow(clippy::cast_possible_truncation, reason = "the halves of the number")]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { inviter: (bits >> 32) as u32, mail_domain: bits as u32 }
+    }
+}
+
 /// Who asks now. Built by `gateway::identify` only, from a checked credential; everything after it reads and never widens it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal {
@@ -69,6 +92,8 @@ pub struct Principal {
     pub lacks_second_factor: bool,
     /// The minute (since 1970) in which the key's account was made, or the session was opened: what a crowd has in common. 0: unknown.
     pub minute: u32,
+    /// Who invited the account, where its mail goes.
+    pub provenance: Provenance,
 }
 
 impl Principal {
@@ -82,6 +107,7 @@ impl Principal {
         is_unsure: false,
         lacks_second_factor: false,
         minute: 0,
+        provenance: Provenance { inviter: 0, mail_domain: 0 },
     };
 
     /// True for a caller with a checked credential.

@@ -15,7 +15,7 @@ use rempart_admission::{
     AccountKey, Capacity, CohortId, Decision, Grant, Limits as MachineLimits, Machine, Offer, Share, Shares, Snapshot,
     TicketId, Verdict,
 };
-use rempart_domain::{Band, Millis, Posture, TokenCount, Usage};
+use rempart_domain::{Band, Millis, Posture, Principal, TokenCount, Usage};
 use rempart_engine::Engine;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -427,20 +427,26 @@ impl Drop for Permit {
 }
 
 /// Whom a request weighs with: a member for itself; a stranger with those it has most in common with now: the minute its account was made
-/// (or its session opened), its network, its network's neighbourhood together with the shape of its requests.
+/// (or its session opened), its network, its network's neighbourhood together with the shape of its requests, who invited it, where its mail goes.
 pub fn cohort_of(gateway: &Gateway, ctx: &Ctx, head: &http::request::Parts, account: AccountKey) -> CohortId {
     if ctx.band.is_member() {
         return account.own_cohort();
     }
-    let network = ctx.source.bits() >> 8;
-    let minute = u64::from(ctx.principal.minute);
-    let attributes = [
-        if minute == 0 { 0 } else { attribute(1, minute) },
-        attribute(2, network),
-        attribute(3, (network >> 8) ^ shape_of(&head.headers)),
-    ];
+    let attributes = attributes_of(&ctx.principal, ctx.source.bits() >> 8, shape_of(&head.headers));
     let mut cohorts = gateway.cohorts.lock().unwrap_or_else(PoisonError::into_inner);
     cohorts.choose(gateway.clock.now(), account, &attributes)
+}
+
+/// What a stranger has in common with others; 0 where it has none of the kind.
+fn attributes_of(principal: &Principal, network: u64, shape: u64) -> [u64; 5] {
+    let some = |kind: u8, value: u32| if value == 0 { 0 } else { attribute(kind, u64::from(value)) };
+    [
+        some(1, principal.minute),
+        attribute(2, network),
+        attribute(3, (network >> 8) ^ shape),
+        some(4, principal.provenance.inviter),
+        some(5, principal.provenance.mail_domain),
+    ]
 }
 
 /// The order of a head's fields and how its program calls itself: programs differ in it, people who use one do not.
@@ -457,4 +463,31 @@ fn shape_of(headers: &http::HeaderMap) -> u64 {
         headers.get(name).map(http::HeaderValue::as_bytes).into_iter().for_each(&mut add);
     }
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use rempart_admission::cohort::Cohorts;
+    use rempart_domain::{Millis, Provenance};
+
+    use super::*;
+
+    /// Whom sixty newcomers weigh with, of other minutes, networks and programs each.
+    fn cohorts_of(provenance: impl Fn(u32) -> Provenance) -> usize {
+        let mut cohorts = Cohorts::new(7);
+        let chosen = (1..=60_u32).map(|number| {
+            let principal = Principal { minute: number, provenance: provenance(number), ..Principal::VISITOR };
+            let attributes = attributes_of(&principal, u64::from(number) << 20, u64::from(number));
+            cohorts.choose(Millis(1_000), AccountKey(u64::from(number)), &attributes).0
+        });
+        chosen.collect::<std::collections::HashSet<_>>().len()
+    }
+
+    #[test]
+    fn whom_one_member_invited_and_whose_mail_goes_to_one_domain_weigh_as_one() {
+        assert_eq!(cohorts_of(|_| Provenance::default()), 60, "nothing in common");
+        assert_eq!(cohorts_of(|_| Provenance { inviter: 5, mail_domain: 0 }), 4, "the first three are no crowd");
+        assert_eq!(cohorts_of(|_| Provenance { inviter: 0, mail_domain: 5 }), 4);
+        assert_eq!(cohorts_of(|number| Provenance { inviter: number, mail_domain: number }), 60);
+    }
 }

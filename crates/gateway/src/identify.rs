@@ -94,6 +94,7 @@ pub fn known_key(record: KeyRecord) -> KnownKey {
         role: record.role,
         created_day: record.created_day,
         created_minute: record.created_minute,
+        provenance: record.provenance,
         models: record.models.map(|models| models.into_iter().map(Into::into).collect()),
         limits: record.limits,
         expires: record.expires,

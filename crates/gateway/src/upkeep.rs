@@ -111,6 +111,10 @@ pub(crate) fn set_gauges(gateway: &Gateway) {
             metrics.set_gauge("rempart_in_flight", &labels, f64::from(group.in_flight));
             held += group.kv_tokens;
         }
+        // Of the members': what is many times as much as members usually ask.
+        let heavy = [("resource", format!("{engine}-heavy")), ("band", Standing::Member.as_str().to_owned())];
+        metrics.set_gauge("rempart_queue_len", &heavy, f64::from(state.heavy.queued));
+        metrics.set_gauge("rempart_in_flight", &heavy, f64::from(state.heavy.in_flight));
         let kv = |word: &str, value: u64| {
             let labels = [("engine", engine.clone()), ("state", word.to_owned())];
             #[allow(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]

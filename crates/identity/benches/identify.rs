@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use rempart_domain::{AccountId, Credential, Day, Principal, Role, SessionId, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Credential, Day, Principal, Provenance, Role, SessionId, Standing, UnixSeconds};
 use rempart_identity::{
     AccountFacts, HashLane, HashPool, HashPoolOptions, Keyring, Revocations, TicketFields, TicketFlags, TicketKind,
     issue, parse, random,
@@ -24,6 +24,7 @@ fn fields(account: u64) -> TicketFields {
         global_epoch: 0,
         created_day: Day(19_000),
         flags: TicketFlags::default(),
+        provenance: Provenance::default(),
     }
 }
 
@@ -80,6 +81,7 @@ fn standing(criterion: &mut Criterion) {
         is_unsure: false,
         lacks_second_factor: false,
         minute: 0,
+        provenance: Provenance::default(),
     };
     let hot = principal(next());
     criterion.bench_function("band: one account of 10^6", |bench| bench.iter(|| revocations.band(black_box(&hot))));

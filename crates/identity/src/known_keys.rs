@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use moka::ops::compute::Op;
 use moka::sync::Cache;
-use rempart_domain::{AccountId, Day, KeyId, KeyLimits, KeyScope, Role, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, KeyId, KeyLimits, KeyScope, Provenance, Role, Standing, UnixSeconds};
 use subtle::ConstantTimeEq as _;
 
 use crate::PresentedKey;
@@ -34,6 +34,8 @@ pub struct KnownKey {
     pub created_day: Day,
     /// The minute the account was made, since 1970; 0 if that is not known.
     pub created_minute: u32,
+    /// What the account has in common with others.
+    pub provenance: Provenance,
     /// The models it may ask for; `None` for all.
     pub models: Option<Box<[Box<str>]>>,
     /// The tokens it may spend; `None` for as many as the account.

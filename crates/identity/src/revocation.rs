@@ -177,6 +177,7 @@ impl Revocations {
             is_unsure: ticket.flags.contains(TicketFlags::UNSURE),
             lacks_second_factor: !is_strong && role == Role::Operator,
             minute: wire_seconds(ticket.issued) / 60,
+            provenance: ticket.provenance,
         })
     }
 
@@ -191,6 +192,7 @@ impl Revocations {
             is_unsure: false,
             lacks_second_factor: false,
             minute: key.created_minute,
+            provenance: key.provenance,
         }
     }
 

@@ -18,7 +18,7 @@ mod weak;
 use std::path::Path;
 use std::sync::Arc;
 
-use rempart_domain::{AccountId, Day, SessionId, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, Provenance, SessionId, Standing, UnixSeconds};
 
 use crate::{Keyring, TicketFields, TicketFlags, TicketKind};
 
@@ -60,5 +60,6 @@ fn fields() -> TicketFields {
         global_epoch: 2,
         created_day: Day(19_675),
         flags: TicketFlags::OPERATOR,
+        provenance: Provenance::default(),
     }
 }

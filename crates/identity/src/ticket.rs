@@ -5,7 +5,7 @@
 //!  4 account u64         12 session u64
 //! 20 issued u32          24 expires u32      seconds since 1970, until 2106
 //! 28 account epoch u32   32 global epoch u32
-//! 36 created day u16     38 flags u16        40 reserved, zero
+//! 36 created day u16     38 flags u16        40 provenance u64
 //! 48 tag, 32 bytes                           all little endian; as text base64url, 107 characters
 //! ```
 //!
@@ -16,7 +16,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::Mac as _;
-use rempart_domain::{AccountId, Day, Role, SessionId, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, Provenance, Role, SessionId, Standing, UnixSeconds};
 
 use crate::Keyring;
 use crate::keyring::tag;
@@ -121,6 +121,8 @@ pub struct TicketFields {
     pub created_day: Day,
     /// Claims of one bit each.
     pub flags: TicketFlags,
+    /// What the account has in common with others; a session's only.
+    pub provenance: Provenance,
 }
 
 /// Why a text is no ticket of the wanted kind. The caller answers all of them alike.
@@ -204,7 +206,8 @@ impl TicketFields {
             .chain(self.account_epoch.to_le_bytes())
             .chain(self.global_epoch.to_le_bytes())
             .chain(self.created_day.0.to_le_bytes())
-            .chain(self.flags.0.to_le_bytes());
+            .chain(self.flags.0.to_le_bytes())
+            .chain(self.provenance.bits().to_le_bytes());
         body.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
         body
     }
@@ -219,7 +222,8 @@ impl TicketFields {
         let (account_epoch, rest) = rest.split_first_chunk()?;
         let (global_epoch, rest) = rest.split_first_chunk()?;
         let (created_day, rest) = rest.split_first_chunk()?;
-        let (flags, _reserved) = rest.split_first_chunk()?;
+        let (flags, rest) = rest.split_first_chunk()?;
+        let (provenance, _none) = rest.split_first_chunk()?;
         Some(Self {
             kind: TicketKind::from_u8(kind)?,
             standing: Standing::from_u8(standing),
@@ -231,6 +235,7 @@ impl TicketFields {
             global_epoch: u32::from_le_bytes(*global_epoch),
             created_day: Day(u16::from_le_bytes(*created_day)),
             flags: TicketFlags(u16::from_le_bytes(*flags)),
+            provenance: Provenance::from_bits(u64::from_le_bytes(*provenance)),
         })
     }
 }

@@ -154,6 +154,7 @@ pub(crate) fn known_key(record: KeyRecord) -> Option<KnownKey> {
         role: record.role,
         created_day: record.created_day,
         created_minute: record.created_minute,
+        provenance: record.provenance,
         models,
         limits: record.limits,
         expires: record.expires,

@@ -3,7 +3,9 @@
 //! What must stay true: names are unique in lower case; deleting an account destroys its data key before anything else, in a commit of
 //! its own; e-mail and password hash never lie in the database unsealed.
 
-use rempart_domain::{AccountId, AccountName, Day, Role, Secret, Sensitive, Standing, UnixMillis, UnixSeconds};
+use rempart_domain::{
+    AccountId, AccountName, Day, Provenance, Role, Secret, Sensitive, Standing, UnixMillis, UnixSeconds,
+};
 
 use crate::conn::{Conn, Row, Value, args};
 use crate::lane::Lane;
@@ -40,6 +42,8 @@ pub struct Account {
     pub good_days: u16,
     /// The last day that was counted.
     pub last_good_day: Day,
+    /// What it has in common with others.
+    pub provenance: Provenance,
 }
 
 /// An account to be made.
@@ -61,6 +65,8 @@ pub struct NewAccount {
     pub password_hash: Option<Secret<String>>,
     /// `zh`, `en`, `fr`.
     pub locale: Option<String>,
+    /// What it has in common with others.
+    pub provenance: Provenance,
 }
 
 /// What a session must agree with; see [`Store::load_epochs`].
@@ -104,6 +110,7 @@ pub(crate) fn insert_args(sealer: &Sealer, new: &NewAccount) -> Result<Vec<Value
         email.map(|email| sealer.hash_email(email)),
         new.password_hash.as_ref().map(|hash| sealer.seal_password(new.id, hash)).transpose()?,
         new.locale.clone(),
+        new.provenance.bits().cast_signed(),
     ])
 }
 
@@ -140,6 +147,7 @@ fn account_of(sealer: &Sealer, mut row: Row) -> Result<Account, StoreError> {
         good_days: u16::try_from(row.int(9)?).unwrap_or(u16::MAX),
         last_good_day: day_of(row.int(10)?),
         email_confirmed: row.int(11)? == 1,
+        provenance: Provenance::from_bits(row.int(12)?.cast_unsigned()),
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What must stay true: a record says enough of its account to admit a request without a second look-up.
 
-use rempart_domain::{AccountId, Day, KeyId, KeyLimits, KeyScope, Role, Standing, UnixMillis, UnixSeconds};
+use rempart_domain::{AccountId, Day, KeyId, KeyLimits, KeyScope, Provenance, Role, Standing, UnixMillis, UnixSeconds};
 
 use crate::conn::{Row, Value, args};
 use crate::lane::Lane;
@@ -69,6 +69,8 @@ pub struct KeyRecord {
     pub created_minute: u32,
     /// The account's epoch.
     pub epoch: u32,
+    /// What the account has in common with others.
+    pub provenance: Provenance,
 }
 
 /// The values of a new row, in the order of `key_insert.sql`.
@@ -122,6 +124,7 @@ fn key_of(mut row: Row) -> Result<KeyRecord, StoreError> {
         created_day: UnixMillis(row.int(13)?).day(),
         created_minute: u32::try_from(row.int(13)? / 60_000).unwrap_or(0),
         epoch: crate::account::epoch_of(row.int(14)?),
+        provenance: Provenance::from_bits(row.int(17)?.cast_unsigned()),
     })
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::html::{Language, STYLE, escape};
+use super::html::{Language, STYLE, decimal, escape};
 
 /// A change below this part of the older figure is no change.
 const NOISE: f64 = 0.05;
@@ -182,7 +182,7 @@ impl Comparison {
                     || "–".to_owned(),
                     |(value, held)| {
                         let class = if held { "" } else { " class=\"broken\"" };
-                        format!("<span{class}>{value:.2} {}</span>", escape(unit))
+                        format!("<span{class}>{} {}</span>", decimal(value, 2, &t), escape(unit))
                     },
                 )
             };

@@ -84,10 +84,10 @@ fn promises_table(verdicts: &[Verdict], t: &dyn Fn(&str) -> String) -> String {
         let name = t(&format!("drill-promise-{}", verdict.name.replace('_', "-")));
         let _ok = write!(
             table,
-            "<tr><td>{name}</td><td class=\"t {class}\">{}</td><td>{:.2} {unit}</td><td>{:.2} {unit}</td></tr>",
+            "<tr><td>{name}</td><td class=\"t {class}\">{}</td><td>{} {unit}</td><td>{} {unit}</td></tr>",
             t(key),
-            verdict.value,
-            verdict.limit,
+            decimal(verdict.value, 2, t),
+            decimal(verdict.limit, 2, t),
             unit = if verdict.unit == "findings" { "" } else { verdict.unit },
         );
     }
@@ -151,19 +151,24 @@ fn phases_table(scenario: &Scenario, run: &Run, t: &dyn Fn(&str) -> String) -> S
         for group in Group::ALL {
             let Some(figures) = run.tally.figures(at, group).filter(|figures| figures.sent > 0) else { continue };
             let who = t(&format!("drill-who-{}", group.as_str()));
-            table.push_str(&phase_row(&escape(&phase.name), &who, figures));
+            table.push_str(&phase_row(&escape(&phase.name), &who, figures, t));
         }
     }
     table.push_str("</table></div>");
     table
 }
 
-fn phase_row(phase: &str, who: &str, figures: &Figures) -> String {
+/// A number as that language writes it.
+pub(super) fn decimal(value: f64, digits: usize, t: &dyn Fn(&str) -> String) -> String {
+    format!("{value:.digits$}").replace('.', &t("drill-decimal-mark"))
+}
+
+fn phase_row(phase: &str, who: &str, figures: &Figures, t: &dyn Fn(&str) -> String) -> String {
     format!(
-        "<tr><td>{phase}</td><td class=\"t\">{who}</td><td>{}</td><td>{} ({:.1} %)</td><td>{}</td><td>{}</td><td>{:.0} ms</td><td>{:.0} ms</td></tr>",
+        "<tr><td>{phase}</td><td class=\"t\">{who}</td><td>{}</td><td>{} ({} %)</td><td>{}</td><td>{}</td><td>{:.0} ms</td><td>{:.0} ms</td></tr>",
         figures.sent,
         figures.done,
-        figures.done_percent(),
+        decimal(figures.done_percent(), 1, t),
         figures.refused,
         figures.late + figures.cut + figures.broken,
         figures.first_ms(0.5),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use rempart_domain::{AccountName, GateLevel, ReasonCode, Role, Secret, Standing};
+use rempart_domain::{AccountName, GateLevel, Provenance, ReasonCode, Role, Secret, Standing};
 use rempart_identity::HashLane;
 use rempart_store::{LinkPurpose, NewAccount, StoreError};
 use rempart_web::{ConsoleView, EngineRow, FirstRunView, ServiceState};
@@ -238,6 +238,7 @@ async fn make_operator(call: &Call, link: &str, name: &str, password: Secret<Str
         email: None,
         password_hash: Some(password_hash),
         locale: None,
+        provenance: Provenance::default(),
     };
     gateway.store.create_account(account).await.map_err(|e| match e {
         StoreError::NameTaken => ReasonCode::NameTaken.into(),
@@ -252,6 +253,7 @@ async fn make_operator(call: &Call, link: &str, name: &str, password: Secret<Str
         epoch: 0,
         proof: Proof::OperatorLink,
         has_second_factor: false,
+        provenance: Provenance::default(),
     })
 }
 

@@ -130,6 +130,7 @@ pub async fn make_key(
         role: call.ctx.principal.role,
         created_day: call.ctx.principal.created_day,
         created_minute: call.ctx.principal.minute,
+        provenance: call.ctx.principal.provenance,
         models: models.map(|m| m.into_iter().map(Into::into).collect()),
         limits,
         expires,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
-use rempart_domain::{AccountId, AccountName, KeyScope, Posture, Role, Standing, UnixMillis, UnixSeconds};
+use rempart_domain::{AccountId, AccountName, KeyScope, Posture, Provenance, Role, Standing, UnixMillis, UnixSeconds};
 use rempart_gateway::Limits;
 use rempart_store::{NewAccount, NewKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +23,7 @@ pub async fn account(world: &World, bits: u64, standing: Standing) -> String {
         email: None,
         password_hash: None,
         locale: None,
+        provenance: Provenance::default(),
     };
     world.store.create_account(new).await.unwrap();
     let id = rempart_identity::random::key_id().unwrap();

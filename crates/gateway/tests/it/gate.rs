@@ -155,6 +155,7 @@ impl World {
             email: None,
             password_hash: None,
             locale: None,
+            provenance: rempart_domain::Provenance::default(),
         };
         self.store.create_account(new).await.unwrap();
         let id = rempart_identity::random::key_id().unwrap();
@@ -201,8 +202,10 @@ async fn an_invitation_opens_the_line_once_and_a_member_has_so_many() {
     let eve = rempart_domain::AccountName::parse("eve").unwrap();
     assert!(!world.store.is_name_taken(&eve).await.unwrap(), "nothing of it was written");
     let bob = rempart_domain::AccountName::parse("bob").unwrap();
-    let bob = world.store.find_account_by_name(&bob).await.unwrap().unwrap().id;
-    assert_eq!(world.store.find_inviter(bob).await.unwrap(), Some(ada));
+    let bob = world.store.find_account_by_name(&bob).await.unwrap().unwrap();
+    assert_eq!(world.store.find_inviter(bob.id).await.unwrap(), Some(ada));
+    let expected = rempart_identity::gate::provenance(&world.keyring, Some(ada), None);
+    assert_eq!(bob.provenance, expected, "whom ada invites weigh as one");
     let listed = world.call(Method::GET, path, Credential::Cookie(&newcomer), None).await.json();
     assert_eq!((&listed["data"][0]["used_by"], &listed["left"]), (&json!("bob"), &json!(0)));
     world.gateway_closes().await;

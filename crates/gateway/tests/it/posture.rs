@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Method, header};
 use http_body_util::Full;
 use rempart_domain::{
-    AccountId, AccountName, Day, KeyScope, Posture, Principal, Role, Standing, UnixMillis, UnixSeconds,
+    AccountId, AccountName, Day, KeyScope, Posture, Principal, Provenance, Role, Standing, UnixMillis, UnixSeconds,
 };
 use rempart_gateway::PostureControl;
 use rempart_identity::{ChangedBy, Revocations};
@@ -135,6 +135,7 @@ async fn days_of_use_make_a_member_but_not_in_an_incident() {
         email: None,
         password_hash: None,
         locale: None,
+        provenance: Provenance::default(),
     };
     world.store.create_account(new).await.unwrap();
     let key = key_of(&world, account, KeyScope::Api).await;

@@ -2,7 +2,7 @@
 //!
 //! What must stay true: an invented invitation costs a MAC; one of an operator's opens a closed gate, a member's does not.
 
-use rempart_domain::{AccountId, Day, Role, SessionId, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, Provenance, Role, SessionId, Standing, UnixSeconds};
 
 use crate::{Keyring, TicketError, TicketFields, TicketFlags, TicketKind};
 
@@ -32,6 +32,7 @@ pub fn seal_invite(keyring: &Keyring, invite: &InviteFields, now: UnixSeconds) -
         global_epoch: 0,
         created_day: Day(0),
         flags: TicketFlags::of_role(if invite.is_operators { Role::Operator } else { Role::None }),
+        provenance: Provenance::default(),
     })
 }
 

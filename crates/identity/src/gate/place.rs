@@ -3,7 +3,7 @@
 //! What must stay true: a place belongs to one purpose and one name (in the registration's line to its mail address too, once there is one);
 //! it is never a session.
 
-use rempart_domain::{AccountId, Day, SessionId, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, Provenance, SessionId, Standing, UnixSeconds};
 
 use crate::gate::Purpose;
 use crate::{Keyring, TicketError, TicketFields, TicketFlags, TicketKind};
@@ -77,6 +77,7 @@ impl Place {
             global_epoch: self.contact,
             created_day: Day(0),
             flags: TicketFlags(flags),
+            provenance: Provenance::default(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! API keys and the memory of them.
 
 use proptest::prelude::*;
-use rempart_domain::{Credential, Day, KeyId, KeyScope, Role};
+use rempart_domain::{Credential, Day, KeyId, KeyScope, Provenance, Role};
 
 use super::*;
 use crate::base62::{decode_256, encode_32, encode_256};
@@ -21,6 +21,7 @@ fn known(presented: &PresentedKey) -> KnownKey {
         role: Role::None,
         created_day: Day(1),
         created_minute: 0,
+        provenance: Provenance::default(),
         models: None,
         limits: rempart_domain::KeyLimits::default(),
         expires: Some(EXPIRES),

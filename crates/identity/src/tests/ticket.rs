@@ -1,7 +1,7 @@
 //! Tickets: the layout is fixed, every change is refused, kinds and times are kept apart.
 
 use proptest::prelude::*;
-use rempart_domain::{Day, Role, UnixSeconds};
+use rempart_domain::{Day, Provenance, Role, UnixSeconds};
 
 use super::*;
 use crate::{TICKET_LEN, TicketError};
@@ -131,6 +131,7 @@ proptest! {
             global_epoch,
             created_day: Day(day),
             flags: TicketFlags(flags),
+            provenance: Provenance::default(),
         };
         let keyring = golden_keyring();
         let text = keyring.seal_ticket(&sealed);

@@ -3,7 +3,7 @@
 //! What must stay true: the store first, then the tables in memory, then the answer; an operator's change of standing counts in a
 //! freeze too; a new password, a suspension and a deletion end all sessions.
 
-use rempart_domain::{AccountId, AccountName, Role, Secret, Sensitive, Standing, UnixSeconds};
+use rempart_domain::{AccountId, AccountName, Provenance, Role, Secret, Sensitive, Standing, UnixSeconds};
 use rempart_identity::{ChangedBy, HashLane, check_password, is_weak, random};
 use rempart_store::{Account, LinkPurpose, NewAccount};
 
@@ -30,6 +30,7 @@ pub(super) async fn create(platform: &Platform, mut change: AccountChange) -> Re
         email: parse_email(change.email.take())?,
         password_hash: hash(platform, change.password.take()).await?,
         locale: None,
+        provenance: Provenance::default(),
     };
     let name = account.name.clone();
     platform.store.create_account(account).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use rempart_domain::{AccountId, AccountName, KeyId, Role, Secret, UnixMillis};
+use rempart_domain::{AccountId, AccountName, KeyId, Provenance, Role, Secret, UnixMillis};
 use rempart_identity::{issue, random};
 use rempart_store::{NewAccount, NewAccountWithKeys, NewKey};
 use serde::{Deserialize, Serialize};
@@ -137,6 +137,7 @@ fn prepare(platform: &Platform, cluster: u64, position: usize, line: ImportLine)
         email: parse_email(line.email)?,
         password_hash: line.password_hash.map(Secret::new),
         locale: None,
+        provenance: Provenance::default(),
     };
     let mut row = ImportedRow { name: account.name.to_string(), id: account.id.to_string(), keys: Vec::new() };
     let mut keys = Vec::new();

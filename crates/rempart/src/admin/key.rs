@@ -59,6 +59,7 @@ pub(super) async fn create(
         role: owner.role,
         created_day: owner.created.day(),
         created_minute: u32::try_from(owner.created.seconds().0 / 60).unwrap_or(0),
+        provenance: owner.provenance,
         models: None,
         limits,
         expires,

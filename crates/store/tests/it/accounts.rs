@@ -29,6 +29,7 @@ on_both! {
         assert_eq!(found.email.unwrap().expose(), "ada@mail.example");
         assert!(found.password_hash.unwrap().expose().ends_with("hash-of-ada"));
         assert_eq!(found.locale.as_deref(), Some("fr"));
+        assert_eq!(found.provenance, new_account(1, "ada").provenance);
         assert_eq!(store.find_account(id).await.unwrap().unwrap().name, name("ada"));
         let by_email = store.find_account_by_email(&sensitive(" ADA@mail.example ")).await.unwrap().unwrap();
         assert_eq!(by_email.id, id);

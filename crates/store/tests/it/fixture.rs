@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rempart_domain::{
-    AccountId, AccountName, ConversationId, MessageId, Role, Secret, Sensitive, Standing, UnixMillis,
+    AccountId, AccountName, ConversationId, MessageId, Provenance, Role, Secret, Sensitive, Standing, UnixMillis,
 };
 use rempart_store::{
     MasterKey, MessageRole, MessageStatus, NewAccount, NewConversation, NewMessage, Store, StoreOptions, StoreUrl,
@@ -155,6 +155,7 @@ pub(crate) fn new_account(id: u64, handle: &str) -> NewAccount {
         email: Some(sensitive(&format!("{handle}@mail.example"))),
         password_hash: Some(Secret::new(format!("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$hash-of-{handle}"))),
         locale: Some("fr".to_owned()),
+        provenance: Provenance { inviter: 0xffff_0001, mail_domain: 7 },
     }
 }
 

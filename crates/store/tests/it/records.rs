@@ -3,7 +3,7 @@
 use rempart_domain::{AccountId, Day, KeyId, KeyLimits, KeyScope, SessionId, Standing, UnixSeconds};
 use rempart_store::{LinkPurpose, NewKey, NewSession, StoreError, UsageDay, UsageRow};
 
-use crate::fixture::{NOW, fresh, make_account, on_both};
+use crate::fixture::{NOW, fresh, make_account, new_account, on_both};
 
 const FAR: UnixSeconds = UnixSeconds(4_000_000_000);
 
@@ -89,6 +89,7 @@ on_both! {
         store.set_standing(ada, Standing::Trusted).await.unwrap();
         store.bump_epoch(ada).await.unwrap();
         let found = store.find_key(new.id).await.unwrap().unwrap();
+        assert_eq!(found.provenance, new_account(1, "ada").provenance, "the account's");
         assert_eq!((found.account, found.hash, found.scope, &found.models, found.limits), (ada, [9; 32], KeyScope::Api, &new.models, new.limits));
         assert_eq!((found.standing, found.epoch, found.created_day, found.expires, found.revoked, found.last_used), (Standing::Trusted, 1, NOW.day(), Some(FAR), None, None));
         assert!(!store.revoke_key(bob, new.id).await.unwrap(), "another's key");

@@ -64,3 +64,4 @@ drill-same = the same
 drill-not-alike = These are not runs of the same scenario, way and seed: what differs may not be the product.
 drill-noise = A difference of less than a twentieth counts as none.
 drill-cpu = processor time of the server
+drill-decimal-mark = .

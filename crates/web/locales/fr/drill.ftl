@@ -64,3 +64,4 @@ drill-same = pareil
 drill-not-alike = Ces deux rapports n’ont pas le même scénario, le même mode et la même graine : la différence peut ne pas venir du produit.
 drill-noise = Un écart de moins d’un vingtième ne compte pas.
 drill-cpu = temps de calcul du serveur
+drill-decimal-mark = ,

@@ -64,3 +64,4 @@ drill-same = 不变
 drill-not-alike = 这两次运行的场景、方式或种子不同：差异未必来自产品本身。
 drill-noise = 不到二十分之一的差异视为没有差异。
 drill-cpu = 服务器处理器时间
+drill-decimal-mark = .

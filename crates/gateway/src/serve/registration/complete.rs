@@ -2,7 +2,7 @@
 
 use rempart_domain::{AccountName, ReasonCode, Role, Standing};
 use rempart_identity::HashLane;
-use rempart_identity::gate::TryEnd;
+use rempart_identity::gate::{TryEnd, provenance};
 use rempart_store::{NewAccount, Registration, StoreError};
 
 use super::{Application, Pass};
@@ -33,6 +33,8 @@ pub(super) async fn complete(
     let hash = gateway.gate.hash_pool.hash(HashLane::Unknown, application.password).await.map_err(hash_refusal)?;
     let account = rempart_identity::random::account_id().map_err(|_| ReasonCode::Internal)?;
     let created = gateway.clock.date();
+    let inviter = invite.and_then(|invite| invite.inviter.filter(|_| !invite.is_operators));
+    let provenance = provenance(&gateway.keyring, inviter, application.email.as_ref());
     let opening = Opening {
         account,
         name: name.clone(),
@@ -42,6 +44,7 @@ pub(super) async fn complete(
         epoch: 0,
         proof: Proof::Registration,
         has_second_factor: false,
+        provenance,
     };
     let (session, device, signed_in) = seal_session(call, &opening)?;
     let account = NewAccount {
@@ -53,8 +56,10 @@ pub(super) async fn complete(
         email: application.email,
         password_hash: Some(hash),
         locale: application.locale.and_then(|l| rempart_web::Locale::parse(&l)).map(|l| l.as_str().to_owned()),
+        provenance,
     };
-    let registration = Registration { account, session, device, is_email_confirmed, invite };
+    let registration =
+        Registration { account, session, device, is_email_confirmed, invite: invite.map(|invite| invite.id) };
     let permit = gateway.work.registration.acquire(Asker::of(&call.ctx)).await?;
     let (store, now) = (gateway.store.clone(), gateway.clock.seconds());
     // To its end, whoever hangs up: what the store took, the queue learns.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use rempart_domain::{AccountName, GateLevel, Millis, ReasonCode, Secret, Sensitive};
-use rempart_identity::gate::{InLine, Place, PlaceFlags, Purpose, open_invite};
+use rempart_identity::gate::{InLine, InviteFields, Place, PlaceFlags, Purpose, open_invite};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -113,8 +113,8 @@ enum Verdict {
 struct Pass {
     /// A place, and its turn.
     turn: Option<(Place, Turn)>,
-    /// An invitation's number.
-    invite: Option<u64>,
+    /// An invitation.
+    invite: Option<InviteFields>,
 }
 
 /// `POST /api/v1/registrations`.
@@ -246,7 +246,7 @@ fn show_invite(gateway: &Gateway, text: &str, level: GateLevel) -> Result<Verdic
     if !gateway.gate.invite_tries.try_take(u32::from_le_bytes([a, b, c, d]), gateway.clock.now()) {
         return Err(Refusal::from(ReasonCode::TooManyRequests).retry_after(Millis(60_000)));
     }
-    Ok(Verdict::Go(Pass { invite: Some(invite.id), turn: None }))
+    Ok(Verdict::Go(Pass { invite: Some(invite), turn: None }))
 }
 
 /// A place that was taken before: ours, for this name, and for this address once one is confirmed.

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rempart_domain::{AccountId, AccountName, Millis, ReasonCode, Secret, SessionId, Standing, UnixSeconds};
+use rempart_domain::{
+    AccountId, AccountName, Millis, Provenance, ReasonCode, Secret, SessionId, Standing, UnixSeconds,
+};
 use rempart_identity::sign_in::{Attempt, Demand, Outcome};
 use rempart_identity::{HashLane, TicketFields, TicketFlags, TicketKind, TimeGrid};
 use rempart_store::Account;
@@ -227,6 +229,7 @@ pub(crate) fn seal_half(gateway: &Gateway, account: &Account, is_known_device: b
         global_epoch: gateway.revocations.global_epoch(),
         created_day: account.created.day(),
         flags: if is_known_device { KNOWN } else { TicketFlags::default() },
+        provenance: Provenance::default(),
     })
 }
 

@@ -3,7 +3,7 @@
 //! What must stay true: nothing else seals a session or a device ticket; what a session counts for is decided here, from how it was won.
 
 use http::header;
-use rempart_domain::{AccountId, AccountName, Day, ReasonCode, Role, SessionId, Standing, UnixSeconds};
+use rempart_domain::{AccountId, AccountName, Day, Provenance, ReasonCode, Role, SessionId, Standing, UnixSeconds};
 use rempart_identity::{TicketFields, TicketFlags, TicketKind};
 use rempart_store::{Account, NewDevice, NewSession};
 
@@ -50,6 +50,8 @@ pub struct Opening {
     pub proof: Proof,
     /// A second factor was shown besides.
     pub has_second_factor: bool,
+    /// What the account has in common with others.
+    pub provenance: Provenance,
 }
 
 impl Opening {
@@ -64,6 +66,7 @@ impl Opening {
             epoch: account.epoch,
             proof,
             has_second_factor,
+            provenance: account.provenance,
         }
     }
 
@@ -131,6 +134,7 @@ pub(crate) fn seal_session(call: &Call, opening: &Opening) -> Result<(NewSession
         global_epoch: gateway.revocations.global_epoch(),
         created_day: opening.created_day,
         flags,
+        provenance: opening.provenance,
     };
     // A browser that is known stays the same device.
     let known = crate::identify::device(gateway, &call.head).filter(|device| device.account == opening.account);
@@ -139,9 +143,14 @@ pub(crate) fn seal_session(call: &Call, opening: &Opening) -> Result<(NewSession
         None => rempart_identity::random::session_id().map_err(|_| ReasonCode::Internal)?,
     };
     let device_expires = UnixSeconds(now.0 + DEVICE_DAYS * 86_400);
-    let device_ticket =
-        TicketFields { kind: TicketKind::Device, session: device_id, expires: device_expires, ..ticket }
-            .with_name_tag(gateway.keyring.name_tag(opening.name.as_str()));
+    let device_ticket = TicketFields {
+        kind: TicketKind::Device,
+        session: device_id,
+        expires: device_expires,
+        provenance: Provenance::default(),
+        ..ticket
+    }
+    .with_name_tag(gateway.keyring.name_tag(opening.name.as_str()));
     let device = NewDevice { id: device_id, account: opening.account, seen: now, expires: device_expires, agent };
     let cookies = [
         gateway.cookies.set(gateway.cookies.session, &gateway.keyring.seal_ticket(&ticket), lasts),

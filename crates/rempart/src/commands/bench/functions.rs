@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use rempart_admission::Crowd;
-use rempart_domain::{AccountId, Day, KeyScope, Millis, Role, SessionId, Standing, UnixSeconds};
+use rempart_domain::{AccountId, Day, KeyScope, Millis, Provenance, Role, SessionId, Standing, UnixSeconds};
 use rempart_identity::gate::{ChallengeOptions, Challenges, Now, Purpose};
 use rempart_identity::{Keyring, KnownKey, KnownKeys, TicketFields, TicketFlags, TicketKind, issue, parse, random};
 
@@ -67,6 +67,7 @@ fn keys() -> Result<(), Failure> {
         global_epoch: 0,
         created_day: Day(19_000),
         flags: TicketFlags::default(),
+        provenance: Provenance::default(),
     });
     measure("session opened", || keyring.open_ticket(TicketKind::Session, black_box(&session), NOW))?;
     let key_id = || random::key_id().map_err(|error| failed(&error));
@@ -86,6 +87,7 @@ fn keys() -> Result<(), Failure> {
         role: Role::None,
         created_day: Day(19_000),
         created_minute: 0,
+        provenance: Provenance::default(),
         models: None,
         limits: rempart_domain::KeyLimits::default(),
         expires: None,
