@@ -416,7 +416,7 @@ def cell(args, kind, sources, solves, quiet, attack, where="rempart", newcomers=
             honest = lambda wait: abs(wait["told_s"] - wait["real_s"]) <= max(10, wait["real_s"] / 2)
             told["newcomers"] = {"in Chromium": sum(one["in"] for one in came if one.get("chromium")), "came": len(came), "in": sum(one["in"] for one in came), "seconds": quantiles([one["seconds"] for one in came if one["in"]]),
                                  "solving": quantiles([one.get("solving_s") or 0 for one in came]), "told to wait": len(waits),
-                                 "told the truth": sum(map(honest, waits)), "waits": waits[:5], "not in": [one for one in came if not one["in"]][:3]}
+                                 "told the truth": sum(map(honest, waits)), "waits": waits, "not in": [one for one in came if not one["in"]][:3]}
         return told
 
 

@@ -36,7 +36,7 @@ const BURST_S: f64 = 8.0;
 const RATE_FLOOR: f64 = 1.0 / 60.0;
 
 /// Newcomers a second are averaged over about so many seconds.
-const ARRIVALS_S: f64 = 20.0;
+const ARRIVALS_S: f64 = 6.0;
 
 /// Bounds of the queue.
 #[derive(Debug, Clone, Copy)]
