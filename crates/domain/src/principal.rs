@@ -56,7 +56,7 @@ pub enum Credential {
 pub struct Provenance {
     /// The member who invited it.
     pub inviter: u32,
-    /// The domain of the mail address it registered with, unless that is one of a large public provider.
+    /// The domain of the mail address that it registered with and confirmed, unless that is one of a large public provider.
     pub mail_domain: u32,
 }
 

@@ -303,6 +303,21 @@ async fn an_account_comes_with_the_mailed_link_and_no_letter_before_the_gate() {
     assert_eq!((&me["account"]["email"], &me["account"]["email_confirmed"]), (&json!(email), &json!(true)));
     let used = register(&world, "ada", json!({ "ticket": ticket, "email": email })).await;
     used.assert_refused(400, "bad_parameter");
+    let mail_domain = provenance_of(&world, "ada").await.mail_domain;
+    let neighbour = rempart_domain::Sensitive::new("bob@mail.example.org".to_owned());
+    assert_eq!(rempart_identity::gate::provenance(&world.keyring, None, Some(&neighbour)).mail_domain, mail_domain);
+}
+
+async fn provenance_of(world: &World, name: &str) -> rempart_domain::Provenance {
+    let name = rempart_domain::AccountName::parse(name).unwrap();
+    world.store.find_account_by_name(&name).await.unwrap().unwrap().provenance
+}
+
+#[tokio::test]
+async fn a_domain_that_is_only_claimed_is_nothing_in_common() {
+    let world = at(GateLevel::Open).await;
+    assert_eq!(register(&world, "eve", json!({ "email": "eve@example.org" })).await.status, 201);
+    assert_eq!(provenance_of(&world, "eve").await, rempart_domain::Provenance::default());
 }
 
 /// A place at `verified`, with its letter sent to that address.

@@ -47,7 +47,8 @@ const PUBLIC_PROVIDERS: [&str; 36] = [
     "yandex.ru",
 ];
 
-/// Of somebody who registers with that address, invited by that member.
+/// Of somebody who registers, invited by that member, with an address that they opened a letter at. Of one that is only claimed nothing may be
+/// made: strangers would choose whom they weigh with.
 pub fn provenance(keyring: &Keyring, inviter: Option<AccountId>, email: Option<&Sensitive<String>>) -> Provenance {
     let hash = |table: &'static str, text: &str| {
         let [a, b, c, d, ..] = keyring.lookup_hash(table, text);

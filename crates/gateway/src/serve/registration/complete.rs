@@ -34,7 +34,9 @@ pub(super) async fn complete(
     let account = rempart_identity::random::account_id().map_err(|_| ReasonCode::Internal)?;
     let created = gateway.clock.date();
     let inviter = invite.and_then(|invite| invite.inviter.filter(|_| !invite.is_operators));
-    let provenance = provenance(&gateway.keyring, inviter, application.email.as_ref());
+    // An address that nobody opened a letter at says nothing: whoever wants may write a domain that others come from.
+    let confirmed = application.email.as_ref().filter(|_| is_email_confirmed);
+    let provenance = provenance(&gateway.keyring, inviter, confirmed);
     let opening = Opening {
         account,
         name: name.clone(),
