@@ -77,8 +77,8 @@ fn every_text_is_used_and_every_used_text_exists() {
         .flat_map(|reason| ["", ".meaning", ".action"].map(|part| format!("{}{part}", reason_key(*reason))))
         .collect();
     for key in &known {
-        // Promises and groups of the drill's report: their keys are made of their names.
-        let is_of_drill = key.starts_with("drill-promise-") || key.starts_with("drill-who-");
+        // Promises, groups and phases of the drill's report: their keys are made of their names.
+        let is_of_drill = ["drill-promise-", "drill-who-", "drill-phase-is-"].iter().any(|of| key.starts_with(of));
         let is_used = is_of_drill || reasons.contains(key) || sources.contains(&format!("\"{key}\""));
         assert!(is_used, "{key} is used nowhere");
     }

@@ -3,11 +3,12 @@
 //! What must stay true: it reads what `report.json` fixes and nothing else; a figure that one of the two lacks is shown as missing, never
 //! as nought.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::html::{Language, STYLE, decimal, escape};
+use super::html::{Language, STYLE, decimal, escape, phase_name, unit};
 
 /// A change below this part of the older figure is no change.
 const NOISE: f64 = 0.05;
@@ -63,6 +64,8 @@ pub struct Row {
 pub struct Comparison {
     /// Title of each.
     pub titles: [String; 2],
+    /// The newer one's in other languages, by `fr` and `zh`.
+    pub titles_in: BTreeMap<String, String>,
     /// Scenario, way and seed of each, as one text.
     pub runs: [String; 2],
     /// Promises first, then members' figures, phase by phase.
@@ -106,7 +109,8 @@ impl Comparison {
         let run = |report: &Value| -> Result<String, NotAReport> {
             Ok(format!("{}, {}, {}", told(report, "scenario")?, told(report, "mode")?, report["seed"]))
         };
-        Ok(Self { titles: [told(old, "title")?, told(new, "title")?], runs: [run(old)?, run(new)?], rows })
+        let titles_in = serde_json::from_value(new["titles"].clone()).unwrap_or_default();
+        Ok(Self { titles: [told(old, "title")?, told(new, "title")?], titles_in, runs: [run(old)?, run(new)?], rows })
     }
 
     /// True where the two are runs of the same thing.
@@ -139,6 +143,11 @@ impl Comparison {
         text
     }
 
+    fn title_in(&self, code: &str) -> &str {
+        let language = code.split('-').next().unwrap_or(code);
+        self.titles_in.get(language).unwrap_or(&self.titles[1])
+    }
+
     /// As one page that needs nothing else.
     pub fn to_html(&self, language: &Language<'_>) -> String {
         let t = |key: &str| escape(&(language.text)(key));
@@ -153,7 +162,7 @@ impl Comparison {
              <p>{before} · {old}<br>{after} · {new}</p>",
             code = escape(language.code),
             title = t("drill-comparison"),
-            scenario = escape(&self.titles[1]),
+            scenario = escape(self.title_in(language.code)),
             before = t("drill-before"),
             after = t("drill-after"),
             old = escape(&self.runs[0]),
@@ -172,17 +181,17 @@ impl Comparison {
         for row in &self.rows {
             let name = match row.figure {
                 None => t(&format!("drill-promise-{}", row.name.replace('_', "-"))),
-                Some("cpu") => format!("{} · {}", escape(&row.name), t("drill-cpu")),
-                Some("done") => format!("{} · {}", escape(&row.name), t("drill-members-done")),
-                Some(figure) => format!("{} · {}", escape(&row.name), t(&format!("drill-{figure}"))),
+                Some("cpu") => format!("{} · {}", phase_name(&row.name, &t), t("drill-cpu")),
+                Some("done") => format!("{} · {}", phase_name(&row.name, &t), t("drill-members-done")),
+                Some(figure) => format!("{} · {}", phase_name(&row.name, &t), t(&format!("drill-{figure}"))),
             };
-            let unit = if row.unit == "findings" { "" } else { &row.unit };
+            let unit = unit(&row.unit, &t);
             let tell = |value: Option<(f64, bool)>| {
                 value.map_or_else(
                     || "–".to_owned(),
                     |(value, held)| {
                         let class = if held { "" } else { " class=\"broken\"" };
-                        format!("<span{class}>{} {}</span>", decimal(value, 2, &t), escape(unit))
+                        format!("<span{class}>{} {}</span>", decimal(value, 2, &t), unit)
                     },
                 )
             };

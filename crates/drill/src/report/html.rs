@@ -34,11 +34,12 @@ nav a{color:inherit;margin-right:1rem}
 /// The page.
 pub fn to_html(scenario: &Scenario, run: &Run, verdicts: &[Verdict], language: &Language<'_>) -> String {
     let t = |key: &str| escape(&(language.text)(key));
+    let (title, about) = scenario.words_in(language.code);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"{code}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <title>{title}</title><style>{STYLE}</style></head><body>",
         code = escape(language.code),
-        title = escape(&run.title),
+        title = escape(title),
     );
     let links: Vec<String> = language
         .others
@@ -50,8 +51,8 @@ pub fn to_html(scenario: &Scenario, run: &Run, verdicts: &[Verdict], language: &
         "<nav>{}</nav><p class=\"soft\">{}</p><h1>{}</h1><p>{}</p>",
         links.join(""),
         t("drill-report"),
-        escape(&run.title),
-        escape(&scenario.about)
+        escape(title),
+        escape(about)
     );
     let broken = verdicts.iter().filter(|verdict| !verdict.held).count();
     let (class, key) = if broken == 0 { ("held", "drill-all-held") } else { ("broken", "drill-some-broke") };
@@ -88,7 +89,7 @@ fn promises_table(verdicts: &[Verdict], t: &dyn Fn(&str) -> String) -> String {
             t(key),
             decimal(verdict.value, 2, t),
             decimal(verdict.limit, 2, t),
-            unit = if verdict.unit == "findings" { "" } else { verdict.unit },
+            unit = unit(verdict.unit, t),
         );
     }
     table.push_str("</table></div>");
@@ -96,8 +97,12 @@ fn promises_table(verdicts: &[Verdict], t: &dyn Fn(&str) -> String) -> String {
 }
 
 fn charts(scenario: &Scenario, run: &Run, t: &dyn Fn(&str) -> String) -> String {
-    let phases: Vec<(String, f64, f64)> =
-        scenario.phases.iter().zip(&run.spans).map(|(phase, (from, to))| (escape(&phase.name), *from, *to)).collect();
+    let phases: Vec<(String, f64, f64)> = scenario
+        .phases
+        .iter()
+        .zip(&run.spans)
+        .map(|(phase, (from, to))| (phase_name(&phase.name, t), *from, *to))
+        .collect();
     let per_second = |group: Group, value: &dyn Fn(crate::tally::Second) -> Option<f64>| -> Vec<(f64, f64)> {
         let seconds = run.tally.seconds(group).enumerate();
         seconds.filter_map(|(at, second)| Some((f64::from(u32::try_from(at).ok()?), value(second)?))).collect()
@@ -151,11 +156,47 @@ fn phases_table(scenario: &Scenario, run: &Run, t: &dyn Fn(&str) -> String) -> S
         for group in Group::ALL {
             let Some(figures) = run.tally.figures(at, group).filter(|figures| figures.sent > 0) else { continue };
             let who = t(&format!("drill-who-{}", group.as_str()));
-            table.push_str(&phase_row(&escape(&phase.name), &who, figures, t));
+            table.push_str(&phase_row(&phase_name(&phase.name, t), &who, figures, t));
         }
     }
     table.push_str("</table></div>");
     table
+}
+
+/// The phases of the shipped scenarios, which have words in each language.
+const PHASES: [&str; 18] = [
+    "warm-up",
+    "quiet",
+    "after",
+    "attack",
+    "onset",
+    "registrations",
+    "proxies",
+    "flood",
+    "demand",
+    "changes-begin",
+    "changes",
+    "calm",
+    "brute-force",
+    "botnets",
+    "outage",
+    "opened",
+    "killed",
+    "crowd",
+];
+
+/// A phase's name in that language; a name of somebody's own stays.
+pub(super) fn phase_name(name: &str, t: &dyn Fn(&str) -> String) -> String {
+    if PHASES.contains(&name) { t(&format!("drill-phase-is-{name}")) } else { escape(name) }
+}
+
+/// A unit as that language writes it.
+pub(super) fn unit(unit: &str, t: &dyn Fn(&str) -> String) -> String {
+    match unit {
+        "findings" => String::new(),
+        "MB" => t("drill-unit-mb"),
+        other => escape(other),
+    }
 }
 
 /// A number as that language writes it.
@@ -214,4 +255,22 @@ pub(super) fn escape(text: &str) -> String {
         }
     }
     safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phase_of_a_shipped_scenario_has_words() {
+        let texts = include_str!("../../../web/locales/fr/drill.ftl");
+        for (name, text) in crate::scenario::catalogue(None).unwrap() {
+            let scenario = crate::scenario::parse(&name, &text).unwrap();
+            for phase in &scenario.phases {
+                assert!(PHASES.contains(&phase.name.as_str()), "{} of {name}", phase.name);
+                assert!(texts.contains(&format!("\ndrill-phase-is-{} = ", phase.name)), "{}", phase.name);
+            }
+        }
+        assert_eq!(phase_name("<mine>", &|key| key.to_owned()), "&lt;mine&gt;");
+    }
 }

@@ -1,5 +1,7 @@
 //! The report as JSON: the fields that are fixed, and more beside them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::Run;
@@ -33,9 +35,12 @@ pub fn to_json(scenario: &Scenario, run: &Run, verdicts: &[Verdict]) -> Value {
             told
         })
         .collect();
+    let titles: BTreeMap<&str, &str> =
+        scenario.words.iter().map(|(language, words)| (language.as_str(), words.title.as_str())).collect();
     json!({
         "scenario": run.scenario,
         "title": run.title,
+        "titles": titles,
         "seed": run.seed,
         "mode": run.mode.as_str(),
         "held": verdicts.iter().all(|verdict| verdict.held),

@@ -30,6 +30,9 @@ pub struct Scenario {
     /// What it is about, for the report.
     #[serde(default)]
     pub about: String,
+    /// Both in other languages, by `fr` and `zh`; where one is missing the English stands.
+    #[serde(default)]
+    pub words: BTreeMap<String, Words>,
     /// Chance begins here; `--seed` goes over it.
     #[serde(default = "one")]
     pub seed: u64,
@@ -61,6 +64,24 @@ pub struct Scenario {
     /// What must hold.
     #[serde(default)]
     pub promises: Promises,
+}
+
+/// What a scenario is called and about, in one language.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Words {
+    /// One line.
+    pub title: String,
+    /// What it is about.
+    pub about: String,
+}
+
+impl Scenario {
+    /// Title and about in the language of that code (`fr`, `zh-Hans`), or in English.
+    pub fn words_in(&self, code: &str) -> (&str, &str) {
+        let language = code.split('-').next().unwrap_or(code);
+        self.words.get(language).map_or((&self.title, &self.about), |words| (&words.title, &words.about))
+    }
 }
 
 /// The scripted engine: its own words and meanings.

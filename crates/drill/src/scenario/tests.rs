@@ -11,6 +11,10 @@ fn every_shipped_scenario_is_sound() {
     for (name, text) in all {
         let scenario = parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
         assert!(!scenario.title.is_empty());
+        for language in ["fr", "zh-Hans"] {
+            let (title, about) = scenario.words_in(language);
+            assert!(title != scenario.title && about != scenario.about && !about.is_empty(), "{name} in {language}");
+        }
         assert!(text.starts_with('#'), "{name} says what it is in its first line");
     }
 }
