@@ -36,6 +36,11 @@ impl Line {
     pub(super) const fn new(name: String, colour: &'static str, points: Vec<(f64, f64)>) -> Self {
         Self { name, colour, points }
     }
+
+    /// Nothing but nought.
+    pub(super) fn is_flat_nought(&self) -> bool {
+        self.points.iter().all(|(_, value)| *value <= 0.0)
+    }
 }
 
 /// Draws it.

@@ -130,6 +130,10 @@ fn charts(scenario: &Scenario, run: &Run, t: &dyn Fn(&str) -> String) -> String 
     ];
     let mut text = format!("<h2>{}</h2>", t("drill-second-by-second"));
     for (key, unit, most, lines) in all {
+        // Where nobody attacks there is nothing to draw.
+        if key == "drill-chart-attacks" && lines.iter().all(Line::is_flat_nought) {
+            continue;
+        }
         let chart = Chart { title: t(key), unit, most, seconds: scenario.seconds(), phases: &phases, lines };
         let _ok = write!(text, "<figure>{}<figcaption>{}</figcaption></figure>", draw(&chart), t(key));
     }
