@@ -8,18 +8,6 @@ use crate::types::*;
 /// Usual: 100 of prompt and 100 of answer. Heavy: an answer ten times as long.
 const HEAVY: u32 = 1_000;
 
-/// A machine of 20 sequences that knows what is usual.
-fn taught() -> Rig {
-    let mut rig = Rig::new(limits(20, 1_000_000));
-    for account in 0..40 {
-        rig.member(account);
-        let ticket = rig.oldest_running().unwrap();
-        rig.progress(ticket, 100);
-        rig.release(ticket);
-    }
-    rig
-}
-
 fn heavy(rig: &mut Rig, account: u64) -> Verdict {
     let offer = rig.sized(Band::Member, account, account, 100, HEAVY);
     rig.offer(offer)

@@ -10,13 +10,7 @@ const CROWD: u64 = 7;
 
 /// 20 sequences, members who usually get 100 tokens; guarded, and a crowd's answers hold the strangers' seven.
 fn held_by_a_crowd() -> Rig {
-    let mut rig = Rig::new(limits(20, 1_000_000));
-    for account in 0..40 {
-        rig.member(account);
-        let ticket = rig.oldest_running().unwrap();
-        rig.progress(ticket, 100);
-        rig.release(ticket);
-    }
+    let mut rig = taught();
     rig.set_posture(Posture::Guarded);
     for account in 1_000..1_030 {
         let bomb = rig.sized(Band::Newcomer, CROWD, account, 100, 30_000);

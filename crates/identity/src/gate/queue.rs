@@ -21,7 +21,7 @@ use rempart_domain::Millis;
 
 use super::control::{to_f64, to_whole};
 use super::place::Place;
-use line::{Line, Standing};
+use line::{Ahead, Line};
 
 /// One turn of so many goes to those without a challenge.
 const PLAIN_TURN: u64 = 5;
@@ -243,7 +243,7 @@ impl TicketQueue {
         } else if !self.insert(now, place) {
             return InLine::Full;
         }
-        let Standing { position, overtaken } = self.standing(place);
+        let Ahead { position, overtaken } = self.ahead(place);
         let left = self.spots.get(&place.id).map_or(Millis(0), |spot| spot.settles.since(now));
         InLine::Waits { position, eta: self.wait_in_minute(position, self.arrivals * overtaken, left) }
     }
@@ -344,13 +344,13 @@ impl TicketQueue {
         self.is_changed = true;
     }
 
-    fn standing(&self, place: &Place) -> Standing {
+    fn ahead(&self, place: &Place) -> Ahead {
         let (own, other) =
             if place.flags.is_proved { (&self.proved, &self.plain) } else { (&self.plain, &self.proved) };
-        let Standing { position: before, overtaken } = own.standing(place.cohort, place.minute());
+        let Ahead { position: before, overtaken } = own.ahead(place.cohort, place.minute());
         let others =
             if place.flags.is_proved { before / (PLAIN_TURN - 1) } else { before.saturating_mul(PLAIN_TURN - 1) };
-        Standing { position: before + others.min(other.len() as u64), overtaken }
+        Ahead { position: before + others.min(other.len() as u64), overtaken }
     }
 
     /// The wait of somebody before whom `overtaking` a second come to stand while their minute goes on for `left`.

@@ -28,9 +28,9 @@ pub(super) struct Line {
     largest: Option<u32>,
 }
 
-/// Where somebody of a line stands.
+/// Whom somebody of a line has before them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
+pub(super) struct Ahead {
     /// So many are let in until it is their turn, them included.
     pub(super) position: u64,
     /// Of the cohorts that join in the same minute this part goes before them: 0 to 1.
@@ -163,9 +163,9 @@ impl Line {
     ///
     /// Who stands first of a cohort that is alone in it has drawn their place in the minute already: it is the salt's share of the cohorts
     /// they are drawn with. Of a minute that a cohort shares half go first, as far as one can know.
-    pub(super) fn standing(&self, cohort: u32, minute: u32) -> Standing {
+    pub(super) fn ahead(&self, cohort: u32, minute: u32) -> Ahead {
         let all = (self.len as u64).max(1);
-        let last = Standing { position: all, overtaken: 1.0 };
+        let last = Ahead { position: all, overtaken: 1.0 };
         let Some(entry) = self.cohorts.get(&cohort) else { return last };
         let older: usize = entry.minutes.range(..minute).map(|(_, ids)| ids.len()).sum();
         let same = entry.minutes.get(&minute).map_or(1, Vec::len);
@@ -183,7 +183,7 @@ impl Line {
         } else {
             ((end - begin).div_ceil(2), 1.0)
         };
-        Standing { position: (begin + place).clamp(1, all), overtaken }
+        Ahead { position: (begin + place).clamp(1, all), overtaken }
     }
 
     /// Of those with as many turns: cohorts of older minutes, and of this one. A minute that began after the last measure has none yet.
