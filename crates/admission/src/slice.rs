@@ -3,7 +3,7 @@
 //! get; past it, it ends politely for who waits with a better claim: a cohort that has nothing running where this one has several, and
 //! after some slices any that has less.
 //!
-//! What must stay true: nobody yields to its own kind, to who has as much running, or while another is still leaving; in `calm` nobody yields.
+//! What must stay true: nobody yields to its own account, to who has as much running, or while another is still leaving; in `calm` nobody yields.
 
 use rempart_domain::Posture;
 

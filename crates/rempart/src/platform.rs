@@ -144,22 +144,7 @@ const fn fixed_level(level: RegistrationLevel) -> Option<GateLevel> {
 
 /// A key as the path knows it; `None` for one that is revoked.
 pub(crate) fn known_key(record: KeyRecord) -> Option<KnownKey> {
-    let models = record.models.map(|models| models.into_iter().map(String::into_boxed_str).collect());
-    record.revoked.is_none().then_some(KnownKey {
-        id: record.id,
-        account: record.account,
-        hash: record.hash,
-        scope: record.scope,
-        standing: record.standing,
-        role: record.role,
-        created_day: record.created_day,
-        created_minute: record.created_minute,
-        provenance: record.provenance,
-        models,
-        limits: record.limits,
-        expires: record.expires,
-        epoch: record.epoch,
-    })
+    record.revoked.is_none().then(|| rempart_gateway::identify::known_key(record))
 }
 
 /// Where the store is and what opens it.

@@ -1,4 +1,4 @@
-//! Strangers' long answers in an incident: they end for who has nothing, and not for their own kind.
+//! Strangers' long answers in an incident: whom they end for, and whom not.
 
 use rempart_domain::{Band, Posture};
 
@@ -86,7 +86,7 @@ fn one_answer_of_a_cohort_lasts_four_slices_whoever_waits() {
 }
 
 #[test]
-fn in_calm_and_before_members_are_known_nobody_yields() {
+fn in_calm_nobody_yields() {
     let mut rig = held_by_a_crowd();
     rig.set_posture(Posture::Calm);
     while !is_wait(rig.newcomer(1, 1)) {
@@ -97,6 +97,55 @@ fn in_calm_and_before_members_are_known_nobody_yields() {
     }
     stream(&mut rig, 5_000);
     assert!(rig.revoked.is_empty() && rig.running_of(|offer| offer.account.0 == 1) == 0);
+    rig.end();
+}
+
+#[test]
+fn nobody_yields_before_it_is_known_what_members_usually_get() {
+    let mut rig = Rig::new(limits(20, 1_000_000));
+    rig.set_posture(Posture::Guarded);
+    for account in 1_000..1_010 {
+        let bomb = rig.sized(Band::Newcomer, CROWD, account, 100, 30_000);
+        rig.offer(bomb);
+    }
+    assert!(is_wait(rig.newcomer(1, 1)));
+    stream(&mut rig, 20_000);
+    assert!(of_crowd(&rig) == 7 && rig.running_of(|offer| offer.account.0 == 1) == 0);
+    rig.end();
+}
+
+#[test]
+fn in_one_cohort_an_account_yields_to_another_after_four_slices_and_never_to_itself() {
+    let mut rig = held_by_a_crowd();
+    stream(&mut rig, 1_600);
+    assert_eq!(rig.running_of(|offer| offer.account.0 < 1_007), 7, "its own kind waits four slices");
+    stream(&mut rig, 1);
+    assert_eq!(rig.running_of(|offer| offer.account.0 < 1_007), 6, "then one of seven ends for the next");
+    let mut rig = taught();
+    rig.set_posture(Posture::Guarded);
+    for _ in 0..8 {
+        let bomb = rig.sized(Band::Newcomer, CROWD, 1_000, 100, 30_000);
+        rig.offer(bomb);
+    }
+    stream(&mut rig, 20_000);
+    assert!(rig.revoked.is_empty() && rig.running.keys().len() == 4, "it has as many running as one account may");
+    rig.end();
+}
+
+#[test]
+fn a_visitors_answer_past_its_slice_ends_for_a_newcomer() {
+    let mut rig = taught();
+    rig.set_posture(Posture::Guarded);
+    let visitor = rig.sized(Band::Visitor, 5, 5, 100, 30_000);
+    rig.offer(visitor);
+    for account in 10..16 {
+        rig.newcomer(account, account);
+    }
+    assert!(is_wait(rig.newcomer(20, 20)));
+    rig.progress(visitor.ticket, 400);
+    assert!(rig.revoked.is_empty());
+    rig.progress(visitor.ticket, 1);
+    assert_eq!(rig.revoked, [visitor.ticket]);
     rig.end();
 }
 

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::scenario::primary_language;
+
 use super::html::{Language, STYLE, decimal, escape, phase_name, unit};
 
 /// A change below this part of the older figure is no change.
@@ -144,8 +146,7 @@ impl Comparison {
     }
 
     fn title_in(&self, code: &str) -> &str {
-        let language = code.split('-').next().unwrap_or(code);
-        self.titles_in.get(language).unwrap_or(&self.titles[1])
+        self.titles_in.get(primary_language(code)).unwrap_or(&self.titles[1])
     }
 
     /// As one page that needs nothing else.

@@ -76,11 +76,15 @@ pub struct Words {
     pub about: String,
 }
 
+/// `zh` of `zh-Hans`.
+pub(crate) fn primary_language(code: &str) -> &str {
+    code.split('-').next().unwrap_or(code)
+}
+
 impl Scenario {
     /// Title and about in the language of that code (`fr`, `zh-Hans`), or in English.
     pub fn words_in(&self, code: &str) -> (&str, &str) {
-        let language = code.split('-').next().unwrap_or(code);
-        self.words.get(language).map_or((&self.title, &self.about), |words| (&words.title, &words.about))
+        self.words.get(primary_language(code)).map_or((&self.title, &self.about), |words| (&words.title, &words.about))
     }
 }
 

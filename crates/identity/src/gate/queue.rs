@@ -35,9 +35,6 @@ const BURST_S: f64 = 8.0;
 /// The rate that a wait is computed with when nobody is let in: the true one is not known.
 const RATE_FLOOR: f64 = 1.0 / 60.0;
 
-/// Newcomers a second are averaged over about so many seconds.
-const ARRIVALS_S: f64 = 6.0;
-
 /// Bounds of the queue.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
@@ -131,9 +128,6 @@ pub struct TicketQueue {
     /// Registrations that may pass now.
     credit: f64,
     rate: f64,
-    /// Places taken a second by networks of which nobody waited, and those of this tick: the others wait behind their own.
-    arrivals: f64,
-    arrived: u32,
     at: Option<Millis>,
     draws: u64,
     random: u64,
@@ -153,8 +147,6 @@ impl TicketQueue {
             used_order: VecDeque::new(),
             credit: limits.burst,
             rate: 0.0,
-            arrivals: 0.0,
-            arrived: 0,
             at: None,
             draws: 0,
             random: seed,
@@ -189,8 +181,8 @@ impl TicketQueue {
         self.rate = rate.max(0.0);
         if elapsed_ms > 0 {
             let elapsed_s = to_f64(elapsed_ms) / 1000.0;
-            let weight = 1.0 - (-elapsed_s / ARRIVALS_S).exp();
-            self.arrivals += weight * (f64::from(std::mem::take(&mut self.arrived)) / elapsed_s - self.arrivals);
+            self.proved.count_joined(elapsed_s);
+            self.plain.count_joined(elapsed_s);
         }
         // What gathered at a higher rate is not let in at a lower one.
         let most = if self.rate > 0.0 { (self.rate * BURST_S).min(self.limits.burst).max(1.0) } else { 0.0 };
@@ -243,9 +235,9 @@ impl TicketQueue {
         } else if !self.insert(now, place) {
             return InLine::Full;
         }
-        let Ahead { position, overtaken } = self.ahead(place);
+        let Ahead { position, overtaking } = self.ahead(place);
         let left = self.spots.get(&place.id).map_or(Millis(0), |spot| spot.settles.since(now));
-        InLine::Waits { position, eta: self.wait_in_minute(position, self.arrivals * overtaken, left) }
+        InLine::Waits { position, eta: self.wait_in_minute(position, overtaking, left) }
     }
 
     /// Begins a try with a turn; false if there is none, one is going on, or there were too many.
@@ -307,9 +299,7 @@ impl TicketQueue {
         }
         let salt = self.next_random();
         let minute = place.minute();
-        if self.line(is_proved).insert(cohort, minute, place.id, salt) {
-            self.arrived = self.arrived.saturating_add(1);
-        }
+        self.line(is_proved).insert(cohort, minute, place.id, salt);
         let settles = now + Millis::from_secs(u64::try_from(60 - place.issued.0.rem_euclid(60)).unwrap_or(60));
         self.spots.insert(place.id, Spot { is_proved, cohort, minute, seen: now, settles });
         self.is_changed = true;
@@ -347,10 +337,12 @@ impl TicketQueue {
     fn ahead(&self, place: &Place) -> Ahead {
         let (own, other) =
             if place.flags.is_proved { (&self.proved, &self.plain) } else { (&self.plain, &self.proved) };
-        let Ahead { position: before, overtaken } = own.ahead(place.cohort, place.minute());
+        let Ahead { position: before, overtaking } = own.ahead(place.cohort, place.minute());
         let others =
             if place.flags.is_proved { before / (PLAIN_TURN - 1) } else { before.saturating_mul(PLAIN_TURN - 1) };
-        Ahead { position: before + others.min(other.len() as u64), overtaken }
+        let position = before + others.min(other.len() as u64);
+        // Who joins this line brings as many of the other's turns with them as those do who stand in it.
+        Ahead { position, overtaking: overtaking * to_f64(position) / to_f64(before.max(1)) }
     }
 
     /// The wait of somebody before whom `overtaking` a second come to stand while their minute goes on for `left`.

@@ -11,6 +11,9 @@ use crate::gate::control::{to_f64, to_whole};
 /// Rounds that positions are tabulated for; what lies beyond is the end of the line.
 const ROUNDS_MAX: u64 = 65_536;
 
+/// Cohorts that join are averaged over about so many seconds.
+const JOINING_S: f64 = 6.0;
+
 #[derive(Debug, Default)]
 pub(super) struct Line {
     cohorts: HashMap<u32, Cohort>,
@@ -26,6 +29,9 @@ pub(super) struct Line {
     heads: BTreeMap<(u64, u32), (u64, u64)>,
     /// As of the last measure.
     largest: Option<u32>,
+    /// Cohorts that joined a second, and since the last count.
+    joining: f64,
+    joined: u32,
 }
 
 /// Whom somebody of a line has before them.
@@ -33,8 +39,8 @@ pub(super) struct Line {
 pub(super) struct Ahead {
     /// So many are let in until it is their turn, them included.
     pub(super) position: u64,
-    /// Of the cohorts that join in the same minute this part goes before them: 0 to 1.
-    pub(super) overtaken: f64,
+    /// So many a second come to stand before them while their minute goes on.
+    pub(super) overtaking: f64,
 }
 
 #[derive(Debug)]
@@ -52,8 +58,7 @@ impl Line {
         self.len
     }
 
-    /// True if nobody of its cohort waited: only such a one may go before others of its minute.
-    pub(super) fn insert(&mut self, cohort: u32, minute: u32, id: u64, salt: u64) -> bool {
+    pub(super) fn insert(&mut self, cohort: u32, minute: u32, id: u64, salt: u64) {
         let round = self.round;
         let order = &mut self.order;
         let entry = self.cohorts.entry(cohort).or_insert_with(|| {
@@ -68,7 +73,18 @@ impl Line {
         entry.minutes.entry(minute).or_default().push(id);
         entry.len += 1;
         self.len += 1;
-        entry.len == 1
+        self.joined = self.joined.saturating_add(u32::from(entry.len == 1));
+    }
+
+    /// Who was put back did not join just now.
+    pub(super) fn forget_joined(&mut self) {
+        self.joined = 0;
+    }
+
+    /// Counts who joined in the last `elapsed_s`: only a cohort of which nobody waited may go before others of its minute.
+    pub(super) fn count_joined(&mut self, elapsed_s: f64) {
+        let weight = 1.0 - (-elapsed_s / JOINING_S).exp();
+        self.joining += weight * (f64::from(std::mem::take(&mut self.joined)) / elapsed_s - self.joining);
     }
 
     /// Takes out the next: of the cohort with the fewest turns, of its oldest minute, at random.
@@ -165,7 +181,7 @@ impl Line {
     /// they are drawn with. Of a minute that a cohort shares half go first, as far as one can know.
     pub(super) fn ahead(&self, cohort: u32, minute: u32) -> Ahead {
         let all = (self.len as u64).max(1);
-        let last = Ahead { position: all, overtaken: 1.0 };
+        let last = Ahead { position: all, overtaking: self.joining };
         let Some(entry) = self.cohorts.get(&cohort) else { return last };
         let older: usize = entry.minutes.range(..minute).map(|(_, ids)| ids.len()).sum();
         let same = entry.minutes.get(&minute).map_or(1, Vec::len);
@@ -183,7 +199,7 @@ impl Line {
         } else {
             ((end - begin).div_ceil(2), 1.0)
         };
-        Ahead { position: (begin + place).clamp(1, all), overtaken }
+        Ahead { position: (begin + place).clamp(1, all), overtaking: self.joining * overtaken }
     }
 
     /// Of those with as many turns: cohorts of older minutes, and of this one. A minute that began after the last measure has none yet.

@@ -61,7 +61,9 @@ impl TicketQueue {
                 _ => {}
             }
         }
-        self.proved.measure();
-        self.plain.measure();
+        for line in [&mut self.proved, &mut self.plain] {
+            line.measure();
+            line.forget_joined();
+        }
     }
 }
