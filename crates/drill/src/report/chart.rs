@@ -58,8 +58,9 @@ pub(super) fn draw(chart: &Chart<'_>) -> String {
             "<rect x=\"{from:.1}\" y=\"{TOP}\" width=\"{width:.1}\" height=\"{:.1}\" fill=\"{fill}\"/>",
             HEIGHT - TOP - BOTTOM
         );
-        // A name that does not fit its band is left to the table.
-        if f64::from(u32::try_from(name.chars().count()).unwrap_or(0)) * 6.5 < width {
+        // A name that does not fit its band is left to the table. What is no ASCII counts as Han: as wide as the type is high.
+        let name_width: f64 = name.chars().map(|character| if character.is_ascii() { 6.5 } else { 11.0 }).sum();
+        if name_width + 8.0 < width {
             let _ok = write!(
                 svg,
                 "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"11\" fill=\"#6b655c\">{name}</text>",
